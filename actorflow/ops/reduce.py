@@ -1,0 +1,256 @@
+"""Operators that reduce axes: sums, extremes, their places, norms.
+
+Where all axes are reduced and none is kept, the result has the shape `(1,)`: arrays have at least
+one axis, as in MXNet. Sums and products of integers are int64, and means of integers float64.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import attrs
+import numpy as np
+
+from actorflow.errors import DTypeError, ShapeError
+from actorflow.ops.operator import Operator
+from actorflow.ops.types import MATRIX
+
+if TYPE_CHECKING:
+    from actorflow.ops.types import Memory, Shape
+
+__all__ = [
+    "ArgMax",
+    "ArgMaxChannel",
+    "ArgMin",
+    "Max",
+    "Mean",
+    "Min",
+    "Norm",
+    "Prod",
+    "Reduction",
+    "Sum",
+    "normalize_axis",
+]
+
+Axis = int | tuple[int, ...] | None
+
+
+def normalize_axis(name: str, axis: int, ndim: int) -> int:
+    """`axis` counted from the front.
+
+    Raises:
+      ShapeError: there is no such axis.
+    """
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"{name}: axis {axis} is out of range: the array has {ndim} axes")
+    return axis % ndim
+
+
+def _as_axis(axis: Axis) -> Axis:
+    if axis is None or (isinstance(axis, tuple | list) and not axis):
+        return None
+    if isinstance(axis, tuple | list):
+        return tuple(each.__index__() for each in axis)
+    return axis.__index__()
+
+
+def _sum_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype.kind == "f" else np.dtype(np.int64)
+
+
+def _mean_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+@attrs.frozen
+class Reduction(Operator):
+    """What the reductions share.
+
+    Attributes:
+      axis: the axis or axes to reduce; None, or none at all, means all of them.
+      keepdims: whether reduced axes stay, with size 1.
+    """
+
+    axis: Axis = attrs.field(default=None, converter=_as_axis)
+    keepdims: bool = False
+
+    inputs = ("data",)
+    needs_elements: ClassVar[bool] = False  # the reduction of nothing is undefined
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        """The reduced axes, counted from the front."""
+        if self.axis is None:
+            return tuple(range(ndim))
+        given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        axes = tuple(normalize_axis(self.name, axis, ndim) for axis in given)
+        if len(set(axes)) < len(axes):
+            raise ShapeError(f"{self.name}: axis {self.axis} names an axis twice")
+        return axes
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        axes = self.axes(len(shape))
+        if self.needs_elements and 0 in [shape[axis] for axis in axes]:
+            self.refuse("data", shape, f"along axis {self.axis} it needs at least one element")
+        if self.keepdims:
+            return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+        return tuple(size for axis, size in enumerate(shape) if axis not in axes) or (1,)
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return dtypes[0]
+
+    def _kept(self, data: Memory, output: Memory) -> Memory:
+        """`output` with its reduced axes in place, so that every kernel may keep them."""
+        axes = self.axes(data.ndim)
+        return output.reshape([1 if axis in axes else size for axis, size in enumerate(data.shape)])
+
+
+@attrs.frozen
+class Sum(Reduction):
+    """The sum; integers and bool are summed as int64."""
+
+    name = "sum"
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return _sum_type(dtypes[0])
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.add.reduce(data, self.axis, output.dtype, self._kept(data, output), keepdims=True)
+
+
+@attrs.frozen
+class Prod(Reduction):
+    """The product; integers and bool are multiplied as int64."""
+
+    name = "prod"
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return _sum_type(dtypes[0])
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.multiply.reduce(data, self.axis, output.dtype, self._kept(data, output), keepdims=True)
+
+
+@attrs.frozen
+class Mean(Reduction):
+    """The mean; of integers and bool in float64, of float16 added up in float32."""
+
+    name = "mean"
+    needs_elements = True
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return _mean_type(dtypes[0])
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.mean(data, self.axis, out=self._kept(data, output), keepdims=True)
+
+
+@attrs.frozen
+class Max(Reduction):
+    """The greatest element; a NaN wins."""
+
+    name = "max"
+    needs_elements = True
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.maximum.reduce(data, self.axis, None, self._kept(data, output), keepdims=True)
+
+
+@attrs.frozen
+class Min(Reduction):
+    """The least element; a NaN wins."""
+
+    name = "min"
+    needs_elements = True
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.minimum.reduce(data, self.axis, None, self._kept(data, output), keepdims=True)
+
+
+@attrs.frozen
+class Norm(Reduction):
+    """The norm of the elements, seen as one vector: `ord` 2 is the Euclidean one, 1 the sum of |x|.
+
+    Attributes:
+      ord: 1 or 2.
+    """
+
+    ord: int = attrs.field(default=2, validator=attrs.validators.in_((1, 2)))
+
+    name = "norm"
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return _mean_type(dtypes[0])
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        # Squares of float16 overflow beyond 256.
+        work = np.dtype(np.float32) if output.dtype == np.float16 else output.dtype
+        power = np.absolute(data, dtype=work) if self.ord == 1 else np.square(data, dtype=work)
+        total = np.add.reduce(power, self.axis, keepdims=True)
+        kept = self._kept(data, output)
+        np.copyto(kept, total if self.ord == 1 else np.sqrt(total), casting="same_kind")
+
+
+@attrs.frozen
+class _Place(Reduction):
+    """Where an extreme is: the first of several."""
+
+    needs_elements = True
+
+    @property
+    def place(self) -> int | None:
+        """The only axis."""
+        if isinstance(self.axis, tuple):
+            (axis,) = self.axis
+            return axis
+        return self.axis
+
+    def axes(self, ndim: int) -> tuple[int, ...]:
+        if isinstance(self.axis, tuple) and len(self.axis) > 1:
+            raise ShapeError(f"{self.name}: takes one axis, or None for all, got {self.axis}")
+        return super().axes(ndim)
+
+    def output_type(self, *_dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return np.dtype(np.int64)
+
+
+@attrs.frozen
+class ArgMax(_Place):
+    """Where the greatest element is, as int64; without an axis, counted through all elements."""
+
+    name = "argmax"
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.copyto(self._kept(data, output), np.argmax(data, self.place, keepdims=True))
+
+
+@attrs.frozen
+class ArgMin(_Place):
+    """Where the least element is, as int64; without an axis, counted through all elements."""
+
+    name = "argmin"
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.copyto(self._kept(data, output), np.argmin(data, self.place, keepdims=True))
+
+
+@attrs.frozen
+class ArgMaxChannel(Operator):
+    """Where the greatest element of each row is, in the data type of `data`, as labels are held."""
+
+    name = "argmax_channel"
+    inputs = ("data",)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if len(shape) != MATRIX or shape[1] == 0:
+            self.refuse("data", shape, "it needs (batch, channels) with at least one channel")
+        return shape[:1]
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        if dtypes[0] == np.bool:
+            raise DTypeError("argmax_channel: a place cannot be held as bool; use argmax")
+        return dtypes[0]
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.copyto(output, np.argmax(data, axis=1), casting="unsafe")

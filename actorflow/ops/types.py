@@ -1,0 +1,97 @@
+"""The data types that arrays may have, and the aliases that operators are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, SupportsIndex, TypeAlias
+
+import numpy as np
+
+from actorflow.errors import DTypeError
+
+__all__ = [
+    "DTYPES",
+    "MATRIX",
+    "DTypeLike",
+    "Memory",
+    "Scalar",
+    "Shape",
+    "as_dtype",
+    "as_shape",
+    "is_floating",
+    "prod",
+]
+
+MATRIX: Final = 2  # axes
+
+Shape: TypeAlias = tuple[int, ...]
+Memory: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Scalar: TypeAlias = bool | int | float | np.generic
+DTypeLike: TypeAlias = str | type | np.dtype[Any]
+
+DTYPES: Final[tuple[np.dtype[Any], ...]] = tuple(
+    np.dtype(name)
+    for name in ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
+)
+"""All data types, each as the one object that stands for it: compare with `is`."""
+
+_BY_DTYPE: Final[dict[Any, np.dtype[Any]]] = {dtype: dtype for dtype in DTYPES}
+_BY_SPELLING: Final[dict[Any, np.dtype[Any]]] = {
+    spelling: dtype for dtype in DTYPES for spelling in (dtype.name, dtype.type)
+} | {float: np.dtype("float64"), int: np.dtype("int64"), bool: np.dtype("bool")}
+
+
+def as_dtype(dtype: DTypeLike, who: str) -> np.dtype[Any]:
+    """Return the data type that `dtype` spells, as its one object in `DTYPES`.
+
+    Args:
+      dtype: a name (`"float32"`), a NumPy type or data type, or `float`, `int`, `bool`.
+      who: the function that was given it, for the message.
+
+    Raises:
+      DTypeError: it is none of `DTYPES`.
+    """
+    known = _BY_SPELLING.get(dtype) if isinstance(dtype, str | type) else None
+    if known is None:
+        try:
+            known = _BY_DTYPE.get(np.dtype(dtype).newbyteorder("="))
+        except TypeError:
+            known = None
+    if known is None:
+        names = ", ".join(each.name for each in DTYPES)
+        raise DTypeError(f"{who}: dtype {dtype!r} is not supported; it may be {names}")
+    return known
+
+
+def as_shape(shape: SupportsIndex | Iterable[SupportsIndex], who: str) -> Shape:
+    """Return `shape`, one integer or several, as a tuple of non-negative integers.
+
+    A shape of no axes becomes `(1,)`: arrays have at least one axis, as in MXNet.
+
+    Raises:
+      TypeError: it is not made of integers.
+      ValueError: one of them is negative.
+    """
+    try:
+        if isinstance(shape, Iterable):
+            sizes = tuple(size.__index__() for size in shape)
+        else:
+            sizes = (shape.__index__(),)
+    except (AttributeError, TypeError):
+        raise TypeError(f"{who}: a shape is made of integers, got {shape!r}") from None
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"{who}: a shape has no negative sizes, got {shape!r}")
+    return sizes or (1,)
+
+
+def is_floating(dtype: np.dtype[Any]) -> bool:
+    """Whether `dtype` is float16, float32 or float64."""
+    return dtype.kind == "f"
+
+
+def prod(sizes: Shape) -> int:
+    """The number of elements of an array of shape `sizes`."""
+    total = 1
+    for size in sizes:
+        total *= size
+    return total
