@@ -1,0 +1,24 @@
+"""Devices: where arrays live (contexts), and the memory that they live in.
+
+Files in the order in which an array meets them: `context` names the place, `storage` lends the
+memory, `poison` marks in verification mode what nobody has written yet.
+"""
+
+from actorflow.device.context import Context, cpu, cpu_pinned, current_context, gpu
+from actorflow.device.poison import count_poisoned, is_poisoned, poison
+from actorflow.device.storage import HostMemory, Storage, StorageStatistics, size_class
+
+__all__ = [
+    "Context",
+    "HostMemory",
+    "Storage",
+    "StorageStatistics",
+    "count_poisoned",
+    "cpu",
+    "cpu_pinned",
+    "current_context",
+    "gpu",
+    "is_poisoned",
+    "poison",
+    "size_class",
+]
