@@ -1,0 +1,110 @@
+"""What surrounds an operation: the current engine, the worker, and the process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from actorflow.errors import ForkedEngineError
+
+if TYPE_CHECKING:
+    from actorflow.engine.base import Engine
+    from actorflow.engine.operation import Operation
+    from actorflow.engine.worker import Worker
+
+__all__ = ["current_engine", "current_operation", "default_engine"]
+
+# The engine of the innermost block around this task, or of the worker that runs this thread.
+engine_here: ContextVar[Engine | None] = ContextVar("actorflow_engine", default=None)
+# The asynchronous operation whose task this is.
+operation_of_task: ContextVar[Operation | None] = ContextVar("actorflow_operation", default=None)
+
+
+class _Thread(threading.local):
+    worker: Worker | None = None
+
+
+here = _Thread()
+
+_default: Engine | None = None
+_default_lock = threading.Lock()
+
+
+def current_engine() -> Engine:
+    """The engine that new operations go to.
+
+    That is the engine of the innermost `with` or `async with` block, inside an operation the engine
+    that runs it, and otherwise the default engine.
+    """
+    engine = engine_here.get()
+    if engine is None or engine._stopped is not None:
+        return default_engine()
+    return engine
+
+
+def default_engine() -> Engine:
+    """The engine of scripts: started at first use, closed at the end of the process.
+
+    A process that was forked gets a fresh one.
+    """
+    global _default  # noqa: PLW0603 -- the one default
+    engine = _default
+    if engine is None or engine._stopped is not None:
+        from actorflow.engine.base import Engine  # noqa: PLC0415 -- it needs this module
+
+        with _default_lock:
+            engine = _default
+            if engine is None or engine._stopped is not None:
+                engine = _default = Engine()
+    return engine
+
+
+def current_operation() -> Operation | None:
+    """The operation inside which this code runs, or None."""
+    worker = here.worker
+    if worker is not None and worker.operation is not None:
+        return worker.operation
+    return operation_of_task.get()
+
+
+def enter_worker(engine: Engine, worker: Worker) -> None:
+    """This thread is a worker's from now on."""
+    here.worker = worker
+    engine_here.set(engine)
+
+
+def close_default_engine() -> None:
+    """Wait for the default engine's work and close it; a later use starts a fresh one.
+
+    Raises:
+      ExceptionGroup: the failures that nobody was told of.
+    """
+    engine = _default
+    if engine is not None and engine._stopped is None:
+        engine.close()
+
+
+def _after_fork_in_child() -> None:
+    """The threads of all engines stayed in the parent: nothing may wait for them here."""
+    global _default, _default_lock  # noqa: PLW0603 -- see default_engine
+    from actorflow.engine.base import engines  # noqa: PLC0415 -- it needs this module
+
+    _default = None
+    _default_lock = threading.Lock()
+    here.worker = None
+    engine_here.set(None)
+    for engine in list(engines):
+        if engine._stopped is None:
+            message = (
+                "this engine was started before the process was forked and its workers stayed in "
+                "the parent: use a fresh engine here, or start processes by spawn or forkserver"
+            )
+            engine._stopped = ForkedEngineError(message)
+
+
+atexit.register(close_default_engine)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

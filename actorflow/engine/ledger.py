@@ -1,0 +1,291 @@
+"""The ledger: what is in flight, who waits for whom, who goes next. No thread, no lock, no I/O.
+
+The engine calls these methods only inside a turn, one at a time. They never run a user's function;
+they leave behind what is to be done once the turn is over: `outbox` (waiters to tell) and
+`stirred` (devices that have got ready work).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from actorflow.engine.operation import (
+    DONE,
+    READY,
+    RUNNING,
+    WAITING,
+    Failure,
+    Operation,
+)
+from actorflow.errors import EngineError, OperationCancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actorflow.engine.instrument import Instrument
+    from actorflow.engine.target import Room
+    from actorflow.engine.waiting import Waiter
+    from actorflow.engine.worker import Device, Worker
+
+__all__ = ["Epoch", "Ledger"]
+
+
+class Epoch:
+    """The operations pushed between two moments that somebody wants to see the end of.
+
+    Attributes:
+      number: counts epochs from 0.
+      count: how many of its operations are not done.
+      over: whether it and all epochs before it are closed and done.
+    """
+
+    __slots__ = ("count", "number", "over", "waiters")
+
+    name = "all that was pushed before"
+    operation = None
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.count = 0
+        self.over = False
+        self.waiters: list[Waiter] = []
+
+    def attach(self, waiter: Waiter) -> None:
+        """Have a waiter told when it is over."""
+        self.waiters.append(waiter)
+
+
+class Ledger:
+    """The state of an engine, changed by one message at a time."""
+
+    def __init__(self) -> None:
+        self.in_flight: int = 0
+        self.nbytes_in_flight: int = 0
+        self.outbox: deque[Waiter] = deque()
+        self.stirred: list[Device] = []
+        # Operations of epochs up to this one are skipped if they have not started.
+        self._skip_through = -1
+        self.granted_hooks: tuple[Instrument, ...] = ()
+        self.finished_hooks: tuple[Instrument, ...] = ()
+        self._epochs: deque[Epoch] = deque([Epoch(0)])
+        self._epoch: Epoch = self._epochs[0]
+        # Operations that need no worker: waits, and those that are skipped.
+        self._instant: deque[Operation] = deque()
+        # Who waits for less to be in flight.
+        self.room_waiters: deque[tuple[Room, Waiter]] = deque()
+
+    # -- Messages --------------------------------------------------------------------------
+
+    def admit(self, operation: Operation) -> None:
+        """Tell an operation's resources that it has arrived."""
+        operation.state = WAITING
+        self.in_flight += 1
+        self.nbytes_in_flight += operation.nbytes
+        epoch = self._epoch
+        operation.epoch = epoch
+        epoch.count += 1
+        for resource in operation.reads:
+            resource._read(operation)
+        for resource in operation.writes:
+            resource._write(operation)
+        for resource in operation.updates:
+            resource._write(operation)
+        if operation.pending == 0:
+            self._make_ready(operation)
+            if self._instant:
+                self._run_instant()
+
+    def end(self, operation: Operation) -> None:
+        """Release an operation that has run."""
+        self._end(operation)
+        if self._instant:
+            self._run_instant()
+
+    def cancel(self, operation: Operation) -> bool:
+        """Skip an operation that has not started."""
+        if operation.state not in (WAITING, READY) or operation.failure is not None:
+            return False
+        message = f"operation {operation.name!r} was cancelled before it started"
+        operation.failure = Failure(OperationCancelled(message), operation)
+        operation.failure.seen = True  # somebody asked for it
+        operation.fn = None
+        if operation.state == READY:
+            # Its place in the policy's queue stays and is passed over.
+            operation.device.n_ready -= 1
+            self._instant.append(operation)
+            self._run_instant()
+        return True
+
+    def pick(self, device: Device, worker: Worker | None) -> Operation | None:
+        """Give the ready operation that the device's policy chooses, or None."""
+        while device.n_ready:
+            operation = device.policy.pop(worker)
+            if operation is None:
+                message = f"the policy of {device.name} gave none of {device.n_ready} operations"
+                raise EngineError(message)
+            if operation.state == READY and operation.failure is None:
+                device.n_ready -= 1
+                operation.state = RUNNING
+                return operation
+        return None
+
+    def take(self, operation: Operation) -> None:
+        """Take one certain ready operation out of its device's queue."""
+        device = operation.device
+        device.n_ready -= 1
+        operation.state = RUNNING
+        if device.n_ready == 0:
+            # What is left in the policy's queue was all taken past it: let go of it.
+            while len(device.policy):
+                device.policy.pop(None)
+
+    def close_epoch(self) -> Epoch | None:
+        """Give what is over when all that is in flight now is done; None if nothing is."""
+        if self.in_flight == 0:
+            return None
+        epoch = self._epoch
+        self._epoch = Epoch(epoch.number + 1)
+        self._epochs.append(self._epoch)
+        if epoch.count == 0:
+            self._end_epochs()
+        return None if epoch.over else epoch
+
+    def skip_all(self, devices: Iterable[Device]) -> None:
+        """Skip all operations that have not started."""
+        self._skip_through = self._epoch.number
+        self._epoch = Epoch(self._skip_through + 1)
+        self._epochs.append(self._epoch)
+        for device in devices:
+            while (operation := self.pick(device, None)) is not None:
+                self._skip(operation)
+                self._instant.append(operation)
+        self._run_instant()
+        self._end_epochs()
+
+    def abandon(self, operation: Operation) -> None:
+        """Whoever wanted to run an operation himself does not want to any more."""
+        if operation.state == RUNNING:
+            self.end(operation)
+        else:
+            operation.fn = None
+
+    # -- Steps -----------------------------------------------------------------------------
+
+    def _make_ready(self, operation: Operation) -> None:
+        """All predecessors are done: hand it to its device, unless it is to be skipped."""
+        if operation.failure is None:
+            for resource in operation.reads:
+                if resource._failure is not None:
+                    operation.failure = resource._failure
+            for resource in operation.updates:
+                if resource._failure is not None:
+                    operation.failure = resource._failure
+            if (
+                operation.epoch.number <= self._skip_through
+                and operation.device is not None
+                and operation.failure is None
+            ):
+                self._skip(operation)
+        if operation.failure is not None or operation.fn is None:
+            self._instant.append(operation)
+            return
+        if operation.device is None:
+            # Its caller runs it: tell him that he may.
+            operation.state = RUNNING
+            if operation.waiters is not None:
+                self.outbox.extend(operation.waiters)
+            return
+        if operation.uses is not None and not self._take_links(operation):
+            return
+        if self.granted_hooks:
+            for hook in self.granted_hooks:
+                hook.granted(operation)
+        operation.state = READY
+        device = operation.device
+        device.policy.push(operation)
+        device.n_ready += 1
+        if not device.stirred:
+            device.stirred = True
+            self.stirred.append(device)
+
+    def _skip(self, operation: Operation) -> None:
+        message = f"operation {operation.name!r} was skipped: its engine was cancelled"
+        operation.failure = Failure(OperationCancelled(message), operation)
+        operation.failure.seen = True  # somebody asked for it
+        operation.fn = None
+
+    def _run_instant(self) -> None:
+        instant = self._instant
+        while instant:
+            operation = instant.popleft()
+            for hook in self.finished_hooks:
+                hook.finished(operation)
+            self._end(operation)
+
+    def _end(self, operation: Operation) -> None:
+        failure = operation.failure
+        operation.state = DONE
+        self.in_flight -= 1
+        self.nbytes_in_flight -= operation.nbytes
+        for resource in operation.reads:
+            resource._end_read(operation)
+        for resource in operation.writes:
+            resource._end_write(operation, failure)
+        for resource in operation.updates:
+            resource._end_write(operation, failure)
+        if operation.uses is not None:
+            self._give_links_back(operation)
+        if operation.successors is not None:
+            for successor in operation.successors:
+                successor.pending -= 1
+                if successor.pending == 0:
+                    self._make_ready(successor)
+        # Whoever holds on to the operation does not hold on to what it touched.
+        operation.fn = None
+        operation.reads = operation.writes = operation.updates = ()
+        operation.predecessors = operation.successors = _NONE
+        if operation.waiters is not None:
+            self.outbox.extend(operation.waiters)
+        epoch = operation.epoch
+        operation.epoch = None
+        epoch.count -= 1
+        if epoch.count == 0 and epoch is not self._epoch:
+            self._end_epochs()
+        if self.room_waiters:
+            self._tell_room_waiters()
+
+    def _end_epochs(self) -> None:
+        while self._epochs[0].count == 0 and self._epochs[0] is not self._epoch:
+            epoch = self._epochs.popleft()
+            epoch.over = True
+            self.outbox.extend(epoch.waiters)
+
+    def _tell_room_waiters(self) -> None:
+        while self.room_waiters and self.room_waiters[0][0].over:
+            self.outbox.append(self.room_waiters.popleft()[1])
+
+    def _take_links(self, operation: Operation) -> bool:
+        """Take the capacity that is left to take, in one order for all, so that none deadlocks."""
+        for link, amount in operation.uses[operation.next_link :]:
+            operation.next_link += 1
+            if not link._take(operation, amount):
+                return False
+        return True
+
+    def _give_links_back(self, operation: Operation) -> None:
+        """Give back what it took; whoever has got a link by that goes on."""
+        for link, _ in operation.uses[: operation.next_link]:
+            for served in link._give_back(operation):
+                self._make_ready(served)
+
+
+class _Sealed(list[Operation]):
+    """The neighbours of operations that are done: nobody may be told to wait for them."""
+
+    def append(self, operation: Operation) -> None:
+        message = f"{operation!r} was told to wait for an operation that is done"
+        raise EngineError(message)
+
+
+_NONE: Final = _Sealed()

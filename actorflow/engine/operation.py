@@ -1,0 +1,256 @@
+"""Operations: the messages that the engine sends to resources."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+
+from actorflow.errors import ActorflowError, EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import CodeType, FrameType, TracebackType
+
+    from actorflow.engine.base import Engine
+    from actorflow.engine.device import Device
+    from actorflow.engine.resource import Accessible, Link
+    from actorflow.engine.waiting import Waiter
+
+    Site = tuple[Any, ...]  # code, instruction, code, instruction, ...
+
+__all__ = ["Completion", "Failure", "Operation", "describe_site"]
+
+# The life of an operation. It only ever moves to a higher state.
+SENT: Final = 0  # in the mailbox, not yet told to its resources
+WAITING: Final = 1  # some resource, or a link, has not granted it yet
+READY: Final = 2  # in its device's queue
+RUNNING: Final = 3  # a worker has it, or (asynchronous) it waits for its completion
+ENDED: Final = 4  # it ran; its end lies in the mailbox
+DONE: Final = 5  # its resources are released and its outcome is final
+
+STATE_NAMES: Final = ("sent", "waiting", "ready", "running", "ended", "done")
+
+_PACKAGE = str(Path(__file__).parent.parent)
+_is_ours: dict[str, bool] = {}  # file name of code -> lies in this package
+
+
+class Operation:
+    """One message: a function and the resources that it reads, writes, updates or uses.
+
+    Made by `Engine.push`. The engine owns all fields; they may be looked at from anywhere.
+
+    Attributes:
+      name: the operator's name, for people.
+      priority: higher goes first where the policy looks at it.
+      nbytes: bytes counted against the engine's budget until the operation has ended.
+      device: where it runs.
+      result: what its function returned, once it is done.
+      failure: why it failed or was skipped, once it is done; None if it succeeded.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "device",
+        "engine",
+        "epoch",
+        "failure",
+        "fn",
+        "name",
+        "nbytes",
+        "next_link",
+        "pending",
+        "predecessors",
+        "priority",
+        "reads",
+        "result",
+        "site",
+        "state",
+        "successors",
+        "updates",
+        "uses",
+        "waiters",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        fn: Callable[..., Any] | None,
+        reads: tuple[Accessible, ...],
+        writes: tuple[Accessible, ...],
+        updates: tuple[Accessible, ...],
+        device: Device | None,
+        priority: int,
+        name: str,
+        nbytes: int,
+        site: Site | None,
+    ) -> None:
+        self.engine = engine
+        self.fn = fn
+        self.reads = reads
+        self.writes = writes
+        self.updates = updates
+        self.device = device
+        self.priority = priority
+        self.name = name
+        self.nbytes = nbytes
+        self.site = site
+        self.state = SENT
+        self.result: Any = None
+        self.pending = 0  # unfinished predecessors
+        self.predecessors: list[Operation] | None = None  # whom it was told to wait for
+        self.successors: list[Operation] | None = None  # who was told to wait for it
+        self.failure: Failure | None = None
+        self.waiters: list[Waiter] | None = None
+        self.uses: tuple[tuple[Link, int], ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name!r} {STATE_NAMES[self.state]}{describe_site(self.site)}>"
+
+    @property
+    def done(self) -> bool:
+        """Whether the operation has ended, in whatever way."""
+        return self.state == DONE
+
+    def wait(self) -> Any:  # noqa: ANN401 -- what the user's function returned
+        """Wait, blocking, until the operation is done; return what its function returned.
+
+        Raises:
+          WouldBlockError: inside a running event loop, if it is not done: `await` it there.
+          DeadlockError: called inside an operation that this one waits for.
+          Exception: the first cause of its failure.
+        """
+        return self.engine.wait(self)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Wait without blocking the event loop (trio or asyncio); see `wait`."""
+        return self.engine.wait_async(self).__await__()
+
+    def cancel(self) -> bool:
+        """Skip the operation if it has not started; say whether it was skipped.
+
+        What it would have written then carries `OperationCancelled`, and so do its readers.
+        """
+        return self.engine.cancel(self)
+
+
+class Failure:
+    """Why an operation failed: the first cause, shared by all that it made fail.
+
+    Attributes:
+      exception: what the user's function raised.
+      seen: whether it was raised to anybody.
+    """
+
+    __slots__ = ("_traceback", "exception", "seen")
+
+    def __init__(self, exception: BaseException, operation: Operation) -> None:
+        self.exception = exception
+        self._traceback: TracebackType | None = exception.__traceback__
+        self.seen = False
+        exception.add_note(
+            f"actorflow: operation {operation.name!r}{describe_site(operation.site, source=True)}"
+        )
+
+    def raise_(self) -> NoReturn:
+        """Raise the cause where the caller waits."""
+        self.seen = True
+        # The same object may be raised often and in several threads: each starts afresh from
+        # the traceback of the operation, so that it does not grow with every raise.
+        raise self.exception.with_traceback(self._traceback)
+
+
+class Completion:
+    """How an asynchronous operation says that it is done. Its methods may be called in any thread.
+
+    If it is dropped without a word, the operation fails instead of waiting for ever.
+    """
+
+    __slots__ = ("__weakref__", "_operation")
+
+    def __init__(self, operation: Operation) -> None:
+        # A list of one: to pop it is atomic, so of two who complete it one is told off.
+        self._operation = [operation]
+
+    def _take(self) -> Operation:
+        try:
+            return self._operation.pop()
+        except IndexError:
+            message = "an asynchronous operation was completed twice"
+            raise ActorflowError(message) from None
+
+    @property
+    def done(self) -> bool:
+        """Whether `succeed` or `fail` was called."""
+        return not self._operation
+
+    def succeed(self, result: Any = None) -> None:  # noqa: ANN401
+        """End the operation; `result` is what awaiting it gives."""
+        operation = self._take()
+        operation.engine._complete(operation, result, None)
+
+    def fail(self, exception: BaseException) -> None:
+        """End the operation with a failure."""
+        operation = self._take()
+        operation.engine._complete(operation, None, exception)
+
+    def __del__(self) -> None:
+        if self._operation:
+            message = "the asynchronous operation dropped its completion without completing it"
+            self.fail(EngineError(message))
+
+
+def capture_line() -> Site | None:
+    """Note the innermost line of the user's code, without keeping its frames alive."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        ours = _is_ours.get(code.co_filename)
+        if not ours:
+            if ours is None and _classify(code.co_filename):
+                frame = frame.f_back
+                continue
+            return (code, frame.f_lasti)
+        frame = frame.f_back
+    return None
+
+
+def capture_stack() -> Site | None:
+    """Note all lines of the user's code that lead here, the innermost first."""
+    frame: FrameType | None = sys._getframe(2)
+    site: list[Any] = []
+    while frame is not None:
+        code = frame.f_code
+        if not _classify(code.co_filename):
+            site += (code, frame.f_lasti)
+        frame = frame.f_back
+    return tuple(site) or None
+
+
+def _classify(file_name: str) -> bool:
+    """Say whether code of that file is this package's."""
+    ours = _is_ours[file_name] = file_name.startswith(_PACKAGE)
+    return ours
+
+
+def _line_number(code: CodeType, instruction: int) -> int:
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+def describe_site(site: Site | None, *, source: bool = False) -> str:
+    """Say in words where an operation was pushed; empty where that was not noted."""
+    if not site:
+        return ""
+    parts = []
+    for code, instruction in zip(site[::2], site[1::2], strict=True):
+        line = _line_number(code, instruction)
+        text = f"{code.co_filename}:{line}, in {code.co_name}"
+        if source and (quote := linecache.getline(code.co_filename, line).strip()):
+            text += f"\n    {quote}"
+        parts.append(text)
+    return ", pushed at " + "\n  called from ".join(parts)

@@ -1,0 +1,173 @@
+"""Resources: actors that say who may touch what they own next.
+
+A resource does not queue its users. It knows who writes it last and who has read it since, and
+tells an operation that arrives whom it has to wait for (an *edge*). That keeps the order of
+arrival: many readers or one writer at a time, and nobody overtakes.
+
+The methods that begin with an underscore are the actor's messages. Only the engine sends them, and
+only in a turn, so that a resource handles one at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from actorflow.engine.parts import END, Access, Parts
+
+if TYPE_CHECKING:
+    from actorflow.engine.base import Engine
+    from actorflow.engine.operation import Failure, Operation
+
+__all__ = ["Accessible", "Link", "Region", "Resource"]
+
+
+class Resource(Access):
+    """An actor that tracks reads and writes of one thing: memory, a generator, anything.
+
+    Subclass it to give it a payload; it declares `__slots__`, so a subclass may too. A resource
+    belongs to the engine that used it last, and another one may use it while it is idle.
+
+    Args:
+      name: what people call it, in explanations and errors.
+    """
+
+    __slots__ = ("__weakref__", "engine", "name")
+
+    def __init__(self, name: str = "resource") -> None:
+        # Written out, not left to Access: every array makes one of these.
+        self._writer = None
+        self._readers = None
+        self._failure = None
+        self._parts = None
+        self.engine: Engine | None = None
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    @property
+    def resource(self) -> Resource:
+        """Itself: a resource stands for the region that covers all of it."""
+        return self
+
+
+class Region:
+    """A part `[start, stop)` of a resource: parts that do not overlap are accessed independently.
+
+    Args:
+      resource: the resource.
+      start: where it begins; the unit (bytes, elements, rows) is up to the resource's owner.
+      stop: where it ends, exclusive.
+
+    Raises:
+      ValueError: unless `0 <= start < stop`.
+    """
+
+    __slots__ = ("resource", "start", "stop")
+
+    def __init__(self, resource: Resource, start: int, stop: int) -> None:
+        if not 0 <= start < stop <= END:
+            message = f"Region of {resource.name!r}: need 0 <= start < stop, got {start}, {stop}"
+            raise ValueError(message)
+        self.resource = resource
+        self.start = start
+        self.stop = stop
+
+    def __repr__(self) -> str:
+        return f"<Region {self.name!r}>"
+
+    @property
+    def name(self) -> str:
+        """The resource's name and the interval."""
+        return f"{self.resource.name}[{self.start}:{self.stop}]"
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine of its resource."""
+        return self.resource.engine
+
+    @engine.setter
+    def engine(self, engine: Engine | None) -> None:
+        self.resource.engine = engine
+
+    def _open(self) -> Parts:
+        resource = self.resource
+        parts = resource._parts
+        if parts is None:
+            parts = resource._parts = Parts(resource)
+        return parts
+
+    def _accesses(self) -> list[Access]:
+        parts = self.resource._parts
+        return [self.resource] if parts is None else parts.overlapping(self.start, self.stop)
+
+    @property
+    def _failure(self) -> Failure | None:
+        for access in self._accesses():
+            if access._failure is not None:
+                return access._failure
+        return None
+
+    def _read(self, operation: Operation) -> None:
+        self._open().read(operation, self.start, self.stop)
+
+    def _write(self, operation: Operation) -> None:
+        self._open().write(operation, self.start, self.stop)
+
+    def _end_read(self, operation: Operation) -> None:
+        self._open().end_read(operation, self.start, self.stop)
+
+    def _end_write(self, operation: Operation, failure: Failure | None) -> None:
+        self._open().end_write(operation, self.start, self.stop, failure)
+
+
+class Link(Resource):
+    """A resource with a capacity: a bus, a network, a disk, a licence.
+
+    Operations that *use* it take some of its capacity once everything else that they wait for is
+    done, in the order in which they get there, and give it back when they end.
+
+    Args:
+      capacity: how much may be in use at a time, at least 1. An operation takes 1 unless it
+        says how much, so a capacity of 2 lets two such operations run at a time.
+      name: what people call it.
+
+    Raises:
+      ValueError: the capacity is not an integer of at least 1.
+    """
+
+    __slots__ = ("_free", "_holders", "_queue", "capacity")
+
+    def __init__(self, capacity: int = 1, name: str = "link") -> None:
+        super().__init__(name)
+        if not isinstance(capacity, int) or capacity < 1:
+            message = f"Link {name!r}: capacity must be an integer of at least 1, got {capacity!r}"
+            raise ValueError(message)
+        self.capacity: Final = capacity
+        self._free = capacity
+        self._holders: dict[Operation, int] = {}
+        self._queue: deque[tuple[Operation, int]] = deque()
+
+    def _take(self, operation: Operation, amount: int) -> bool:
+        """Give `amount` to the operation, or let it queue."""
+        if self._queue or amount > self._free:
+            self._queue.append((operation, amount))
+            return False
+        self._free -= amount
+        self._holders[operation] = amount
+        return True
+
+    def _give_back(self, operation: Operation) -> list[Operation]:
+        """Take back what the operation has; return who has got theirs by that."""
+        self._free += self._holders.pop(operation)
+        served = []
+        while self._queue and self._queue[0][1] <= self._free:
+            waiting, amount = self._queue.popleft()
+            self._free -= amount
+            self._holders[waiting] = amount
+            served.append(waiting)
+        return served
+
+
+Accessible: TypeAlias = Resource | Region

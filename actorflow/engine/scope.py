@@ -1,0 +1,161 @@
+"""The block of an engine: `with`, `async with`, and how it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from actorflow.engine import ambient
+from actorflow.engine.waiting import running_loop
+from actorflow.errors import EngineClosedError, EngineError
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+
+    from actorflow.engine.operation import Failure
+
+__all__ = ["Scope"]
+
+
+class Scope:
+    """Gives an engine a beginning and an end."""
+
+    _stopped: Exception | None
+    _unseen: list[Failure]
+    _token: Token[Any] | None = None
+    _nursery_manager: Any = None
+
+    def _enter_block(self) -> None:
+        if self._stopped is not None:
+            raise self._stopped.with_traceback(None)
+        if self._token is not None:
+            message = "an engine can only be entered once at a time"
+            raise EngineError(message)
+        self._token = ambient.engine_here.set(self)
+
+    def _leave_block(self) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            ambient.engine_here.reset(token)
+
+    def __enter__(self) -> Self:
+        """Make this the current engine."""
+        self._enter_block()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Wait for all work and close; after an exception skip what has not started."""
+        try:
+            if error is not None and self._stopped is None:
+                self.cancel_all()
+            self._close(error, timeout=None)
+        finally:
+            self._leave_block()
+
+    async def __aenter__(self) -> Self:
+        """Make this the current engine, at home in the event loop that runs."""
+        loop = running_loop()
+        if loop is None:
+            message = "`async with` an engine takes a running trio or asyncio event loop"
+            raise RuntimeError(message)
+        self._enter_block()
+        if loop == "trio":
+            import trio  # noqa: PLC0415 -- running already
+
+            self._nursery_manager = trio.open_nursery()
+            self._home.enter_trio(await self._nursery_manager.__aenter__())
+        else:
+            self._home.enter_asyncio()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for all work and close; after an exception or cancellation skip what has not started."""
+        cancelled: BaseException | None = None
+        try:
+            if self._stopped is None:
+                if error is not None:
+                    self.cancel_all()
+                cancelled = await self._wait_to_the_end(patient=error is None)
+            if self._nursery_manager is not None:
+                manager, self._nursery_manager = self._nursery_manager, None
+                await manager.__aexit__(None, None, None)
+        finally:
+            self._leave_block()
+            self._close(error or cancelled, timeout=0)
+        if cancelled is not None:
+            raise cancelled
+
+    async def _wait_to_the_end(self, *, patient: bool) -> BaseException | None:
+        """Wait until nothing is in flight; give the cancellation that came meanwhile, if any."""
+        cancelled: BaseException | None = None
+        if patient:
+            try:
+                await self.wait_all_async()
+            except EngineError:
+                return None  # broken: close tells
+            except BaseException as error:  # noqa: BLE001 -- a cancellation, given back below
+                cancelled = error
+                self.cancel_all()
+        if running_loop() == "trio":
+            import trio  # noqa: PLC0415 -- running already
+
+            with trio.CancelScope(shield=True):
+                await self.wait_all_async()
+            return cancelled
+        while True:
+            try:
+                await self.wait_all_async()
+            except BaseException as error:  # noqa: BLE001 -- asyncio cannot shield: note and go on
+                cancelled = error
+            else:
+                return cancelled
+
+    def close(self, timeout: float | None = None, *, cancel: bool = False) -> None:
+        """Wait for all work, stop the workers, and raise what nobody was told.
+
+        Closing twice does nothing.
+
+        Args:
+          timeout: wait at most so many seconds.
+          cancel: skip what has not started.
+
+        Raises:
+          TimeoutError: the time is over; the engine stays open.
+          ExceptionGroup: the failures of operations that no wait has raised.
+          EngineError: the engine had stopped before, by a bug of ours or of a policy's.
+        """
+        if self._stopped is None and cancel:
+            self.cancel_all()
+        self._close(None, timeout)
+
+    def _close(self, error: BaseException | None, timeout: float | None) -> None:
+        stopped = self._stopped
+        if stopped is None:
+            self.wait_all(timeout)
+            self._finish()
+            self._stopped = EngineClosedError("this engine has been closed")
+        elif isinstance(stopped, EngineError):
+            self._finish()
+        unseen = [failure for failure in self._unseen if not failure.seen]
+        self._unseen.clear()
+        problems: list[BaseException] = [failure.exception for failure in unseen]
+        for failure in unseen:
+            failure.seen = True
+        if isinstance(stopped, EngineError) and not self._told_stopped:
+            self._told_stopped = True
+            problems.insert(0, stopped)
+        if not problems or error in problems:
+            problems = [problem for problem in problems if problem is not error]
+        if not problems:
+            return
+        if error is not None:
+            problems.insert(0, error)
+        message = f"{len(unseen)} operations failed and nobody awaited them"
+        raise BaseExceptionGroup(message, problems)

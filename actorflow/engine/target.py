@@ -1,0 +1,98 @@
+"""What a caller can wait for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from actorflow.engine.operation import DONE, RUNNING
+
+if TYPE_CHECKING:
+    from actorflow.engine.ledger import Ledger
+    from actorflow.engine.operation import Operation
+    from actorflow.engine.waiting import Waiter
+
+__all__ = ["OperationEnd", "OperationStart", "Room", "Target"]
+
+
+class Target(Protocol):
+    """Something that will be over."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in errors."""
+        ...
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation that has to make progress for it; None if all have to."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to wait for any more."""
+        ...
+
+    def attach(self, waiter: Waiter) -> None:
+        """Have a waiter told when it is over. In a turn, and only while it is not over."""
+        ...
+
+
+class OperationEnd:
+    """The end of an operation."""
+
+    __slots__ = ("operation",)
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+
+    @property
+    def name(self) -> str:
+        """The operation's."""
+        return self.operation.name
+
+    @property
+    def over(self) -> bool:
+        """Whether it is done."""
+        return self.operation.state == DONE
+
+    def attach(self, waiter: Waiter) -> None:
+        """Have a waiter told."""
+        if self.operation.waiters is None:
+            self.operation.waiters = [waiter]
+        else:
+            self.operation.waiters.append(waiter)
+
+
+class OperationStart(OperationEnd):
+    """The moment when an operation that its caller runs has been granted everything."""
+
+    __slots__ = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether it may run, or is skipped."""
+        return self.operation.state >= RUNNING
+
+
+class Room:
+    """The moment when so little is in flight that more may be pushed."""
+
+    __slots__ = ("_ledger", "_max_nbytes", "_max_ops")
+
+    name = "the wait for room to push"
+    operation = None
+
+    def __init__(self, ledger: Ledger, max_ops: int, max_nbytes: int) -> None:
+        self._ledger = ledger
+        self._max_ops = max_ops
+        self._max_nbytes = max_nbytes
+
+    @property
+    def over(self) -> bool:
+        """Whether no more than the limits is in flight."""
+        ledger = self._ledger
+        return ledger.in_flight <= self._max_ops and ledger.nbytes_in_flight <= self._max_nbytes
+
+    def attach(self, waiter: Waiter) -> None:
+        """Have a waiter told."""
+        self._ledger.room_waiters.append((self, waiter))

@@ -1,0 +1,110 @@
+"""Devices and their workers: where operations run."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorflow.engine.operation import Operation
+    from actorflow.engine.policy import Policy
+    from actorflow.engine.threaded import ThreadedEngine
+
+__all__ = ["Device", "Worker"]
+
+
+class Device:
+    """A named place with workers and a queue of ready operations.
+
+    Its *seats* are how many operations may run on it at a time. A worker that is awake or idle has
+    one; a worker whose operation waits inside itself has given its seat up.
+
+    Attributes:
+      name: such as "cpu(0)" or "io".
+      n_workers: its seats.
+      policy: which ready operation goes next.
+      n_ready: ready operations; the policy's queue may hold others that were taken past it.
+      idle: workers that have a seat and nothing to do, the last one to fall idle at the end.
+      spare: workers without a seat, kept for the next time that one is needed.
+      free_seats: seats that no worker has; below zero after an operation that waited inside itself
+        has gone on, until some worker notices and steps back.
+      waking: idle workers that were woken and have not arrived yet.
+      stirred: whether it has got ready work in this turn.
+      n_started, threads: how many workers were started, and their threads.
+    """
+
+    __slots__ = (
+        "engine",
+        "free_seats",
+        "idle",
+        "n_ready",
+        "n_started",
+        "n_workers",
+        "name",
+        "policy",
+        "spare",
+        "stirred",
+        "threads",
+        "waking",
+    )
+
+    def __init__(
+        self, engine: ThreadedEngine, name: str, n_workers: int, policy: Callable[[], Policy]
+    ) -> None:
+        self.engine = engine
+        self.name = name
+        self.n_workers = n_workers
+        self.policy = policy()
+        self.n_ready = 0
+        self.idle: list[Worker] = []
+        self.spare: list[Worker] = []
+        self.free_seats = n_workers
+        self.waking = 0
+        self.stirred = False
+        self.n_started = 0
+        self.threads: list[threading.Thread] = []
+
+    def __repr__(self) -> str:
+        return f"<Device {self.name} with {self.n_workers} workers>"
+
+
+class Worker:
+    """Runs one operation at a time: a thread, or a waiting caller that lends its own.
+
+    Attributes:
+      operation: what it runs now.
+      depth: how many operations run inside waits of others in its thread.
+      handed: what another thread has picked for it.
+      wake: a lock that is released once for each time it is to wake up.
+      woken: whether it is on its way, counted in the device's `waking`.
+      stop: whether it is to end.
+    """
+
+    __slots__ = (
+        "depth",
+        "device",
+        "handed",
+        "name",
+        "operation",
+        "stop",
+        "thread",
+        "wake",
+        "woken",
+    )
+
+    def __init__(self, device: Device, name: str) -> None:
+        self.device = device
+        self.name = name
+        self.operation: Operation | None = None
+        self.depth = 0
+        self.handed: Operation | None = None
+        self.wake = threading.Lock()
+        self.wake.acquire()
+        self.woken = False
+        self.stop = False
+        self.thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name}>"

@@ -1,0 +1,98 @@
+"""The exceptions that actorflow raises.
+
+::
+
+    ActorflowError
+    +-- EngineError             a bug of ours, or an engine that a bug of ours or of a policy broke
+    +-- EngineClosedError       the engine was closed
+    +-- ForkedEngineError       the engine belongs to the parent of this process
+    +-- WouldBlockError         a blocking call inside a running event loop
+    |   +-- BackPressureError   a push past the engine's budget inside a running event loop
+    +-- DeadlockError           a wait that could never end
+    +-- OperationCancelled      the operation was cancelled before it started
+    +-- VerificationError       an operation touched what it did not declare, or left out what it did
+    +-- ShapeError (ValueError)
+    +-- DTypeError (TypeError)
+    +-- ContextError (ValueError)
+    +-- OutOfMemoryError (MemoryError)
+    +-- FormatError (ValueError)    a file or message that is not what it should be
+    +-- MissingExtraError (ImportError)
+"""
+
+__all__ = [
+    "ActorflowError",
+    "BackPressureError",
+    "ContextError",
+    "DTypeError",
+    "DeadlockError",
+    "EngineClosedError",
+    "EngineError",
+    "ForkedEngineError",
+    "FormatError",
+    "MissingExtraError",
+    "OperationCancelled",
+    "OutOfMemoryError",
+    "ShapeError",
+    "VerificationError",
+    "WouldBlockError",
+]
+
+
+class ActorflowError(Exception):
+    """The root of all exceptions of this package."""
+
+
+class EngineError(ActorflowError):
+    """The engine cannot go on: a bug of ours, or of a policy or instrument given to it."""
+
+
+class EngineClosedError(ActorflowError):
+    """Something was asked of an engine that has been closed."""
+
+
+class ForkedEngineError(ActorflowError):
+    """The engine was started in the parent process; its workers do not exist in this one."""
+
+
+class WouldBlockError(ActorflowError):
+    """A blocking call on unfinished work was made inside a running event loop."""
+
+
+class BackPressureError(WouldBlockError):
+    """A push past the engine's budget was made inside a running event loop."""
+
+
+class DeadlockError(ActorflowError):
+    """A wait could never end: what it waits for needs something that the waiter holds."""
+
+
+class OperationCancelled(ActorflowError):
+    """The operation was cancelled before it started, so what it would have written is missing."""
+
+
+class VerificationError(ActorflowError):
+    """An operation did not keep to the resources that it declared."""
+
+
+class ShapeError(ActorflowError, ValueError):
+    """Shapes that do not fit each other."""
+
+
+class DTypeError(ActorflowError, TypeError):
+    """A data type that is not known or does not fit."""
+
+
+class ContextError(ActorflowError, ValueError):
+    """A context that is not known or not available."""
+
+
+class OutOfMemoryError(ActorflowError, MemoryError):
+    """Live memory and the request together are more than the capacity."""
+
+
+class FormatError(ActorflowError, ValueError):
+    """A file or message that is truncated, corrupt or of another format."""
+
+
+class MissingExtraError(ActorflowError, ImportError):
+    """An optional dependency is not installed; the message names the extra that brings it."""

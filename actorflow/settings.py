@@ -1,0 +1,65 @@
+"""Settings from the environment, read when they are needed, never at import.
+
+| variable            | values                     | meaning                                          |
+|---------------------|----------------------------|--------------------------------------------------|
+| AF_ENGINE_TYPE      | threaded, naive            | which engine `Engine()` makes                    |
+| AF_CPU_WORKERS      | a number                   | workers of each cpu context                      |
+| AF_ENGINE_TRACE     | off, line, stack           | how much of the place of a push is noted         |
+| AF_ENGINE_VERIFY    | 0, 1                       | verification mode                                |
+| AF_MAX_OPS          | a number                   | operations in flight before a push waits         |
+| AF_MAX_NBYTES       | a number of bytes          | bytes in flight before a push waits              |
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["cores", "memory_nbytes", "read_choice", "read_flag", "read_number"]
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def read_choice(name: str, choices: tuple[str, ...]) -> str:
+    """Read a variable that takes one of several words; the first is the default.
+
+    Raises:
+      ValueError: it has another value.
+    """
+    value = os.environ.get(name, choices[0]).lower()
+    if value not in choices:
+        message = f"{name} must be one of {', '.join(choices)}, got {value!r}"
+        raise ValueError(message)
+    return value
+
+
+def read_number(name: str, default: int) -> int:
+    """Read a variable that takes a number of at least 1.
+
+    Raises:
+      ValueError: it has another value.
+    """
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    if not value.isdecimal() or int(value) < 1:
+        message = f"{name} must be a number of at least 1, got {value!r}"
+        raise ValueError(message)
+    return int(value)
+
+
+def read_flag(name: str) -> bool:
+    """Read a variable that is 0 (the default) or 1."""
+    return read_choice(name, ("0", "1")) == "1"
+
+
+def memory_nbytes() -> int:
+    """Physical memory of this machine, in bytes; 4 GiB where it cannot be told."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 4 << 30
