@@ -3,6 +3,7 @@
 from actorflow.ops.dense import Dot
 from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
 from actorflow.ops.index import (
+    Assign,
     ChooseElement0Index,
     FillElement0Index,
     GetItem,
@@ -27,7 +28,7 @@ from actorflow.ops.reduce import (
     Sum,
     normalize_axis,
 )
-from actorflow.ops.scalar import Cast, Clip, Fill, WithScalar, scalar_type
+from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type
 from actorflow.ops.shape import (
     BroadcastTo,
     Concat,
@@ -52,9 +53,11 @@ from actorflow.ops.types import (
 __all__ = [
     "DTYPES",
     "ELEMENTWISE",
+    "Arange",
     "ArgMax",
     "ArgMaxChannel",
     "ArgMin",
+    "Assign",
     "Axis",
     "BroadcastTo",
     "Cast",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Shape
 
 __all__ = [
+    "Assign",
     "ChooseElement0Index",
     "FillElement0Index",
     "GetItem",
@@ -72,6 +73,7 @@ class SetItem(Operator):
 
     name = "setitem"
     inputs = ("value",)
+    overlap_safe = True  # NumPy's assignment copies where it has to
 
     def check(self, shape: Shape, value: Shape) -> None:
         """Raise unless a value of that shape can be put into an array of `shape`.
@@ -91,6 +93,25 @@ class SetItem(Operator):
 
     def forward(self, value: Memory, output: Memory) -> None:
         output[self.key] = value
+
+
+@attrs.frozen(eq=False)
+class Assign(Operator):
+    """`output[key] = value` with a value that is known when the operation is made.
+
+    Attributes:
+      key: an index as NumPy takes it.
+      value: a NumPy array that nobody changes.
+    """
+
+    key: Any
+    value: Memory
+
+    name = "setitem"
+    inputs = ()
+
+    def forward(self, output: Memory) -> None:
+        output[self.key] = self.value
 
 
 @attrs.frozen

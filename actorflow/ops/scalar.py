@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -15,7 +16,7 @@ from actorflow.ops.types import DTYPES
 if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Scalar, Shape
 
-__all__ = ["Cast", "Clip", "Fill", "WithScalar", "scalar_type"]
+__all__ = ["Arange", "Cast", "Clip", "Fill", "WithScalar", "scalar_type"]
 
 _POWER: Final = ELEMENTWISE["power"]
 _RANGE: Final = {
@@ -189,3 +190,44 @@ class Fill(Operator):
 
     def forward(self, output: Memory) -> None:
         output.fill(self.value)
+
+
+@attrs.frozen
+class Arange(Operator):
+    """`start`, `start + step`, ... up to `stop`, exclusive, each of them `repeat` times.
+
+    Attributes:
+      start: the first number.
+      stop: the bound.
+      step: the distance.
+      repeat: how often each number comes.
+      count: how many numbers there are.
+    """
+
+    start: float
+    stop: float
+    step: float = attrs.field(default=1.0)
+    repeat: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    count: int = attrs.field(init=False)
+
+    name = "arange"
+    inputs = ()
+
+    @step.validator
+    def _check(self, _attribute: object, value: float) -> None:
+        if value == 0:
+            raise ValueError("arange: step is 0")
+
+    @count.default
+    def _count(self) -> int:
+        if self.step == 0:
+            return 0
+        return max(math.ceil((self.stop - self.start) / self.step), 0) * self.repeat
+
+    def forward(self, output: Memory) -> None:
+        steps = np.arange(self.count // self.repeat)
+        if isinstance(self.start, int) and isinstance(self.step, int):
+            numbers = self.start + self.step * steps
+        else:
+            numbers = self.start + float(self.step) * steps
+        np.copyto(output, np.repeat(numbers, self.repeat), casting="unsafe")

@@ -75,6 +75,7 @@ class Copy(Operator):
     name = "copy"
     inputs = ("data",)
     inplace = (("data", "output"),)
+    overlap_safe = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
@@ -126,6 +127,7 @@ class BroadcastTo(Operator):
 
     name = "broadcast_to"
     inputs = ("data",)
+    overlap_safe = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -145,7 +147,7 @@ class BroadcastTo(Operator):
         return dtypes[0]
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data)
+        np.copyto(output, data, casting="unsafe")
 
 
 @attrs.frozen

@@ -1,0 +1,76 @@
+"""The memory of arrays: one resource for each allocation."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.device import HostMemory
+from actorflow.engine import Resource
+from actorflow.ops import prod
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from actorflow.device import Context
+    from actorflow.ops import Memory, Shape
+
+__all__ = ["Block", "host_memory"]
+
+host_memory: Final = HostMemory()
+"""The pools that blocks on the host take their memory from."""
+
+_allocating: Final = threading.Lock()
+
+
+class Block(Resource):
+    """An array's memory as an actor. Arrays that are views of one another share one block.
+
+    The memory is not allocated before the first operation that needs it runs, and then stays where
+    it is until the block is dropped.
+
+    Attributes:
+      shape: of the array that it was made for; views may have others.
+      dtype: of its elements, one of `DTYPES`.
+      context: where it lies.
+      data: the memory, C-contiguous, in `shape`; None before it is allocated.
+    """
+
+    __slots__ = ("context", "data", "dtype", "shape")
+
+    def __init__(
+        self,
+        shape: Shape,
+        dtype: np.dtype[Any],
+        context: Context,
+        data: Memory | None = None,
+    ) -> None:
+        super().__init__("array")
+        self.shape = shape
+        self.dtype = dtype
+        self.context = context
+        self.data = data
+
+    @property
+    def size(self) -> int:
+        """The number of its elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in bytes, allocated or not."""
+        return self.size * self.dtype.itemsize
+
+    def allocate(self) -> Memory:
+        """Return the memory, allocating it first if nobody has.
+
+        Raises:
+          OutOfMemoryError: there is none left.
+        """
+        # Operations on separate regions, or on a block that nobody ever wrote, may come here at
+        # the same time.
+        with _allocating:
+            if self.data is None:
+                pool = host_memory.storage(self.context)
+                self.data = pool.allocate(self.shape, self.dtype, self.nbytes)
+            return self.data

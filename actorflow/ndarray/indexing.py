@@ -1,0 +1,162 @@
+"""`a[key]` and `a[key] = value`.
+
+Integers on the leading axes, then at most one slice with step 1, then whole axes: such a key picks
+one run of memory, and gives a view. Every other key gives a copy. Assignments take any key of
+NumPy's, and update the smallest run of the leading axis that holds what they change.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Self, TypeAlias
+
+import numpy as np
+
+from actorflow.ndarray.core import ArrayCore
+from actorflow.ndarray.invoke import copy_into, invoke, make, push
+from actorflow.ops import (
+    Assign,
+    BroadcastTo,
+    GetItem,
+    SetItem,
+    Shape,
+    Take,
+    indexed_shape,
+    prod,
+)
+
+__all__ = ["Indexing", "Key"]
+
+Key: TypeAlias = Any
+_ALL: Final = slice(None)
+
+
+class Indexing(ArrayCore):
+    """Indexing of arrays."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def __getitem__(self, key: Key) -> Self:
+        if isinstance(key, ArrayCore):
+            return invoke(Take(), (self, key))  # type: ignore[arg-type,return-value]
+        parts = key if isinstance(key, tuple) else (key,)
+        run = _contiguous(parts, self._shape)
+        if run is not None:
+            start, shape = run
+            if 0 in shape:
+                return make(type(self), shape, self._block.dtype, self._block.context)
+            return self._part(start, shape)
+        parts = _snapshot(parts)
+        place = indexed_shape(self._shape, parts)
+        if 0 in place:
+            return make(type(self), place, self._block.dtype, self._block.context)
+        rows, parts = _enclose(self, parts)
+        return invoke(GetItem(parts), (rows,))
+
+    def __setitem__(self, key: Key, value: Any) -> None:
+        if not self._writable:
+            raise ValueError("setitem: the array is not writable")
+        parts = _snapshot(key if isinstance(key, tuple) else (key,))
+        place = indexed_shape(self._shape, parts)
+        if 0 in place:
+            return
+        run = _contiguous(parts, self._shape)
+        if isinstance(value, ArrayCore):
+            SetItem(parts).check(self._shape, value._shape)
+            if run is None:
+                target, parts = _enclose(self, parts)
+                push(SetItem(parts), (value,), target, keeps=True)
+                return
+            target = self._part(*run)
+            if value._size == target._size:
+                copy_into(value.reshape(target._shape), target)  # type: ignore[attr-defined]
+            else:
+                push(BroadcastTo(target._shape), (value,), target)
+            return
+        constant = self._constant(value)
+        SetItem(parts).check(self._shape, constant.shape)
+        if run is None:
+            target, parts = _enclose(self, parts)
+            push(Assign(parts, constant), (), target, keeps=True)
+        else:
+            push(Assign(..., constant), (), self._part(*run))
+
+    def _constant(self, value: Any) -> np.ndarray[Any, Any]:  # noqa: ANN401
+        """What `value` is now, in the data type of the array.
+
+        Raises:
+          OverflowError: a Python integer that the data type cannot hold.
+        """
+        if isinstance(value, np.ndarray):
+            return value.astype(self._block.dtype)  # a copy
+        return np.array(value, self._block.dtype)
+
+
+def _snapshot(parts: tuple[Key, ...]) -> tuple[Key, ...]:
+    """The key with all that its owner could change later copied."""
+    if any(isinstance(part, ArrayCore) for part in parts):
+        raise IndexError(
+            "an NDArray can be an index only by itself, for the first axis, in reading; elsewhere "
+            "give the index as a NumPy array"
+        )
+    return tuple(np.array(part) if isinstance(part, np.ndarray | list) else part for part in parts)
+
+
+def _contiguous(parts: tuple[Key, ...], shape: Shape) -> tuple[int, Shape] | None:
+    """Where the run of memory that the key picks starts, and its shape; None if it is no run.
+
+    Raises:
+      IndexError: an index out of range, or too many of them.
+    """
+    if ... in [part for part in parts if part.__class__ is type(...)]:
+        if parts[-1] is not ... or [part for part in parts if part is ...] != [...]:
+            return None
+        parts = parts[:-1]
+    if len(parts) > len(shape):
+        return None
+    start = 0
+    axis = 0
+    size = prod(shape)
+    for axis, part in enumerate(parts):
+        size //= shape[axis] or 1
+        if isinstance(part, bool | np.bool) or not hasattr(part, "__index__"):
+            break
+        if isinstance(part, np.ndarray):
+            return None
+        index = part.__index__()
+        if not -shape[axis] <= index < shape[axis]:
+            raise IndexError(f"index {index} is out of range for axis {axis} of shape {shape}")
+        start += index % shape[axis] * size
+    else:
+        return start, shape[len(parts) :] or (1,)
+    part, rest = parts[axis], parts[axis + 1 :]
+    if not isinstance(part, slice) or any(
+        not isinstance(each, slice) or each != _ALL for each in rest
+    ):
+        return None
+    first, last, step = part.indices(shape[axis])
+    if step != 1:
+        return None
+    return start + first * size, (max(last - first, 0), *shape[axis + 1 :])
+
+
+def _enclose(array: Any, parts: tuple[Key, ...]) -> tuple[Any, tuple[Key, ...]]:  # noqa: ANN401
+    """The rows of the array that a key touches, and the key counted from there.
+
+    The key picks at least one element.
+    """
+    first = parts[0] if parts else ...
+    length = array._shape[0]
+    if isinstance(first, slice):
+        rows = range(length)[first]
+        parts = (slice(None, None, rows.step), *parts[1:])
+    elif isinstance(first, int | np.integer) and not isinstance(first, bool):
+        rows = range(length)[first : int(first) + 1 or None]
+        parts = (0, *parts[1:])
+    else:
+        return array, parts
+    low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1]) + 1
+    width = array._size // length
+    return array._part(low * width, (high - low, *array._shape[1:])), parts

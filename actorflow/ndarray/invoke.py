@@ -1,0 +1,268 @@
+"""Where an operator meets the engine: check, infer, make the output, push one operation.
+
+All errors of shapes and data types are raised here, in the call. What is pushed is a
+`functools.partial` of a function in `kernels`. It holds the arrays, so an operation runs all the same
+if the user has dropped them.
+
+The short ways at the top are for what programs do most, element-wise operators on arrays that
+need no conversion, where Python's own time counts. All else goes through `invoke`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from actorflow.engine import Engine, current_engine
+from actorflow.errors import ContextError, DTypeError, ShapeError
+from actorflow.ndarray import kernels
+from actorflow.ndarray.block import Block
+from actorflow.ndarray.core import A, ArrayCore
+from actorflow.ops import Copy, Elementwise, Scalar, Shape, WithScalar, prod, scalar_type
+
+if TYPE_CHECKING:
+    from actorflow.ndarray.kernels import Draw
+    from actorflow.ops import Operator
+
+__all__ = ["binary", "check_out", "copy_into", "invoke", "make", "push", "unary", "with_scalar"]
+
+# Below this many bytes a kernel allocates its output itself; above, the pool has memory that was
+# touched before.
+_SMALL: Final = 16 << 10
+
+
+def unary(operator: Elementwise, data: A, out: A | None = None) -> A:
+    """Apply an element-wise operator to one array."""
+    block = data._block
+    dtype = operator.same.get(block.dtype)
+    engine = current_engine()
+    if dtype is None or engine.verify:
+        return invoke(operator, (data,), out)
+    size = data._size
+    if out is None:
+        fresh = Block(data._shape, dtype, block.context)
+        out = data.__class__(fresh, data._shape, size)
+        nbytes = size * dtype.itemsize
+        if operator.direct and nbytes < _SMALL:
+            run = partial(kernels.run_direct_1, operator.forward, data, out)
+        else:
+            run = partial(kernels.run_into_1, operator.forward, data, out)
+        engine.push(
+            run,
+            reads=(data._resource,),
+            writes=(fresh,),
+            device=block.context.name,
+            name=operator.name,
+            nbytes=nbytes,
+        )
+        return out
+    return invoke(operator, (data,), out)
+
+
+def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
+    """Apply an element-wise operator to two arrays."""
+    block = lhs._block
+    other = rhs._block
+    shape = lhs._shape
+    if block.dtype is other.dtype and shape == rhs._shape and block.context is other.context:
+        dtype = operator.same.get(block.dtype)
+        engine = current_engine()
+        if dtype is not None and not engine.verify:
+            if out is None:
+                fresh = Block(shape, dtype, block.context)
+                out = lhs.__class__(fresh, shape, lhs._size)
+                nbytes = lhs._size * dtype.itemsize
+                if operator.direct and nbytes < _SMALL:
+                    run = partial(kernels.run_direct_2, operator.forward, lhs, rhs, out)
+                else:
+                    run = partial(kernels.run_into_2, operator.forward, lhs, rhs, out)
+                engine.push(
+                    run,
+                    reads=(lhs._resource, rhs._resource),
+                    writes=(fresh,),
+                    device=block.context.name,
+                    name=operator.name,
+                    nbytes=nbytes,
+                )
+                return out
+            target = out._block
+            if (
+                out._shape == shape
+                and target.dtype is dtype
+                and target.context is block.context
+                and out._writable
+            ):
+                # A ufunc computes as if there were no overlap, so none needs a copy here.
+                engine.push(
+                    partial(kernels.run_into_2, operator.forward, lhs, rhs, out),
+                    reads=(lhs._resource, rhs._resource),
+                    writes=(out._resource,),
+                    device=block.context.name,
+                    name=operator.name,
+                )
+                return out
+    return invoke(operator, (lhs, rhs), out)
+
+
+def with_scalar(
+    operator: Elementwise, data: A, scalar: Scalar, out: A | None = None, *, reverse: bool = False
+) -> A:
+    """Apply a two-input element-wise operator to an array and a number, or with `reverse` to both.
+
+    Args:
+      reverse: the number is the left operand.
+    """
+    engine = current_engine()
+    size = data._size
+    if out is not None or engine.verify or size >= _SMALL >> 3 or not operator.direct:
+        return invoke(WithScalar(operator, scalar, reverse), (data,), out)
+    block = data._block
+    # A float adapts to the array's own floating type: what is asked most often.
+    if type(scalar) is float and block.dtype.kind == "f":
+        dtype = operator.same[block.dtype]
+    else:
+        dtype = scalar_type(operator, block.dtype, scalar, reverse=reverse)
+    fresh = Block(data._shape, dtype, block.context)
+    out = data.__class__(fresh, data._shape, size)
+    run = kernels.run_direct_left if reverse else kernels.run_direct_right
+    engine.push(
+        partial(run, operator.forward, data, scalar, out),
+        reads=(data._resource,),
+        writes=(fresh,),
+        device=block.context.name,
+        name=operator.name,
+        nbytes=size * dtype.itemsize,
+    )
+    return out
+
+
+def invoke(operator: Operator, inputs: tuple[A, ...], out: A | None = None) -> A:
+    """Apply any operator with one output to at least one input.
+
+    Args:
+      operator: what to compute.
+      inputs: its inputs, all in one context.
+      out: where the result goes instead of into a new array; it may be or overlap an input.
+
+    Raises:
+      ShapeError: the inputs' shapes do not fit, or `out` has not the result's shape.
+      DTypeError: the operator does not take the inputs' data types, or the result cannot be
+        converted to `out`'s without leaving its kind.
+      ContextError: the arrays live in different contexts.
+      ValueError: `out` is not writable.
+    """
+    first = inputs[0]
+    context = first._block.context
+    for index, each in enumerate(inputs):
+        if each._block.context is not context and each._block.context != context:
+            raise ContextError(
+                f"{operator.name}: {operator.inputs[index]} is in {each._block.context}, but "
+                f"{operator.inputs[0]} in {context}; copy it with as_in_context({context})"
+            )
+    _, (shape,) = operator.infer_shape(*[each._shape for each in inputs])
+    _, (dtype,) = operator.infer_type(*[each._block.dtype for each in inputs])
+    if shape is None or dtype is None:
+        raise ShapeError(f"{operator.name}: cannot tell the shape and data type of its output")
+    if out is None:
+        out = make(type(first), shape, dtype, context)
+    else:
+        check_out(operator.name, out, shape, dtype, context)
+    push(operator, inputs, out, dtype=dtype)
+    return out
+
+
+def make(cls: type[A], shape: Shape, dtype: np.dtype[Any], context: Any) -> A:
+    """A new array, not filled."""
+    return cls(Block(shape, dtype, context), shape, prod(shape))
+
+
+def check_out(
+    name: str, out: ArrayCore, shape: Shape, dtype: np.dtype[Any], context: Any = None
+) -> None:
+    """Raise unless `out` can take a result; see `invoke`."""
+    if not isinstance(out, ArrayCore):
+        raise TypeError(f"{name}: out is a {type(out).__name__}, but needs to be an NDArray")
+    if not out._writable:
+        raise ValueError(f"{name}: out is not writable")
+    if out._shape != shape:
+        raise ShapeError(f"{name}: out has shape {out._shape}, but the result has {shape}")
+    if not np.can_cast(dtype, out._block.dtype, "same_kind"):
+        raise DTypeError(
+            f"{name}: out has dtype {out._block.dtype.name}, to which the result's {dtype.name} "
+            "is not converted; use astype"
+        )
+    if context is not None and out._block.context != context:
+        raise ContextError(f"{name}: out is in {out._block.context}, but the inputs in {context}")
+
+
+def push(
+    operator: Operator,
+    inputs: tuple[ArrayCore, ...],
+    out: ArrayCore,
+    *,
+    dtype: np.dtype[Any] | None = None,
+    keeps: bool = False,
+    draw: Draw | None = None,
+    engine: Engine | None = None,
+    reads: tuple[Any, ...] = (),
+) -> None:
+    """Push one operation of an operator whose inputs and output have been checked.
+
+    Args:
+      operator: what to compute.
+      inputs: its inputs.
+      out: where the result goes.
+      dtype: the data type of the result, where it may differ from `out`'s.
+      keeps: the operator changes only a part of `out`.
+      draw: makes the generator, if the operator draws.
+      engine: where to push it; the ambient one by default.
+      reads: further resources that it reads.
+    """
+    block = out._block
+    staged = dtype if dtype is not None and dtype is not block.dtype else None
+    overlaps = False
+    for index, each in enumerate(inputs):
+        if each._block is block and each._overlaps(out):
+            overlaps = True
+            if not operator.overlap_safe and not (
+                each._coincides(out) and (operator.inputs[index], "output") in operator.inplace
+            ):
+                staged = dtype or block.dtype
+    if engine is None:
+        engine = current_engine()
+    arguments = (operator, inputs, out, staged, draw)
+    if engine.verify:
+        run = partial(kernels.run_verified, *arguments, keeps=keeps or overlaps)
+    else:
+        run = partial(kernels.run, *arguments)
+    written = (out._resource,)
+    engine.push(
+        run,
+        reads=(*[each._resource for each in inputs], *reads),
+        writes=() if keeps else written,
+        updates=written if keeps else (),
+        device=block.context.name,
+        name=operator.name,
+        nbytes=0 if block.data is not None else out.nbytes,
+    )
+
+
+_COPY: Final = Copy()
+
+
+def copy_into(source: ArrayCore, target: ArrayCore) -> None:
+    """Copy an array into another of the same shape, in any context, converting it.
+
+    Raises:
+      ShapeError: the shapes differ.
+      ValueError: the target is not writable.
+    """
+    if not target._writable:
+        raise ValueError("copyto: the target is not writable")
+    if source._shape != target._shape:
+        raise ShapeError(
+            f"copyto: the source has shape {source._shape}, but the target {target._shape}"
+        )
+    push(_COPY, (source,), target)

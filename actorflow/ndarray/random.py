@@ -1,0 +1,268 @@
+"""Random numbers, the same on every engine.
+
+The generator of a context has a seed and counts its draws. Draw number n of a context gets a
+generator of its own: NumPy's Philox, whose key comes from the seed and the context and whose
+counter starts at block n, of 2**128 numbers. The number is given when the draw is *pushed*.
+
+What is promised: after `seed(s)`, the same calls in the same order in one thread give the same
+bits, on the naive engine and on the threaded one with any number of workers, whatever runs
+beside them and in whatever order; draws do not wait for one another. Contexts have different
+numbers. The bits may differ between versions of NumPy that change its distributions, and if
+several threads draw in one context at the same time, who gets which number is up to them. A
+program that never calls `seed` begins as after `seed(0)`.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from actorflow.device import current_context
+from actorflow.engine import Engine, Resource, current_engine
+from actorflow.ndarray.array import NDArray
+from actorflow.ndarray.creation import ShapeLike, arange
+from actorflow.ndarray.invoke import check_out, make, push
+from actorflow.ops import DTypeLike, Normal, RandInt, Shuffle, Uniform, as_dtype, as_shape
+
+if TYPE_CHECKING:
+    from actorflow.device import Context
+
+__all__ = ["Stream", "normal", "permutation", "randint", "seed", "shuffle", "stream", "uniform"]
+
+
+class Stream:
+    """The generator of one context: a key, and how many draws it has given numbers to.
+
+    On each engine that draws from it, it is a resource, which draws read: they overlap, and show
+    in `explain` and traces what they draw from.
+    """
+
+    def __init__(self, context: Context, seed_state: int) -> None:
+        self.context = context
+        self._lock = threading.Lock()
+        # A resource belongs to one engine at a time, but two engines may draw side by side.
+        self._resources: weakref.WeakKeyDictionary[Engine, Resource] = weakref.WeakKeyDictionary()
+        self.reset(seed_state)
+
+    def reset(self, seed_state: int) -> None:
+        """Start again, with another seed. Draws pushed before keep their numbers."""
+        entropy = (seed_state, self.context.device_typeid, self.context.device_id)
+        key = np.random.SeedSequence(entropy).generate_state(2, np.uint64)
+        with self._lock:
+            self._key = key
+            self._draws = 0
+
+    def draw(self) -> partial[np.random.Generator]:
+        """Take the next number; return what makes that draw's generator."""
+        with self._lock:
+            number = self._draws
+            self._draws = number + 1
+            return partial(_generator, self._key, number)
+
+    def resource(self, engine: Engine) -> Resource:
+        """What a draw on `engine` reads."""
+        with self._lock:
+            resource = self._resources.get(engine)
+            if resource is None:
+                resource = self._resources[engine] = Resource(f"random {self.context}")
+            return resource
+
+
+def _generator(key: np.ndarray[Any, np.dtype[np.uint64]], number: int) -> np.random.Generator:
+    # The counter has 256 bits, the lowest word first; a draw has the two lowest for itself.
+    counter = np.array([0, 0, number, 0], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+class _Streams:
+    """The streams of all contexts, each made when it is first drawn from."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seed = 0
+        self._streams: dict[Context, Stream] = {}
+
+    def get(self, context: Context) -> Stream:
+        with self._lock:
+            found = self._streams.get(context)
+            if found is None:
+                found = self._streams[context] = Stream(context, self._seed)
+            return found
+
+    def reset(self, seed_state: int) -> None:
+        with self._lock:
+            self._seed = seed_state
+            for each in self._streams.values():
+                each.reset(seed_state)
+
+
+_streams: Final = _Streams()
+
+
+def seed(seed_state: int) -> None:
+    """Start the generators of all contexts again.
+
+    Draws pushed before keep the numbers that they were to get.
+
+    Args:
+      seed_state: any integer that is not negative.
+
+    Raises:
+      TypeError: it is no integer.
+      ValueError: it is negative.
+    """
+    state = seed_state.__index__()
+    if state < 0:
+        raise ValueError(f"seed: the seed is not negative, got {seed_state}")
+    _streams.reset(state)
+
+
+def stream(ctx: Context | None = None) -> Stream:
+    """The generator of a context, by default the current one."""
+    return _streams.get(current_context() if ctx is None else ctx)
+
+
+def _drawn(
+    operator: Uniform | Normal | RandInt,
+    shape: ShapeLike | None,
+    ctx: Context | None,
+    dtype: DTypeLike | None,
+    out: NDArray | None,
+    default: str,
+) -> NDArray:
+    who = operator.name
+    if out is None:
+        kind = as_dtype(default if dtype is None else dtype, who)
+        context = current_context() if ctx is None else ctx
+        context.require_memory()
+        operator.check_type(kind)
+        out = make(NDArray, as_shape(() if shape is None else shape, who), kind, context)
+    else:
+        kind = out.dtype if dtype is None else as_dtype(dtype, who)
+        operator.check_type(kind)
+        check_out(who, out, out.shape if shape is None else as_shape(shape, who), kind, ctx)
+    source = _streams.get(out.context)
+    engine = current_engine()
+    push(
+        operator,
+        (),
+        out,
+        dtype=kind,
+        draw=source.draw(),
+        engine=engine,
+        reads=(source.resource(engine),),
+    )
+    return out
+
+
+def uniform(
+    low: float = 0.0,
+    high: float = 1.0,
+    shape: ShapeLike | None = None,
+    ctx: Context | None = None,
+    dtype: DTypeLike | None = None,
+    out: NDArray | None = None,
+) -> NDArray:
+    """Numbers drawn evenly from `[low, high)`; rounding may give `high` itself.
+
+    Args:
+      low: the least.
+      high: the bound, at least `low`.
+      shape: the shape of the result; default that of `out`, or one number.
+      ctx: where it lives; default the current context, or that of `out`.
+      dtype: float32 (the default), float64 or float16.
+      out: where the result goes.
+
+    Raises:
+      DTypeError: another data type.
+      ShapeError: `out` has another shape.
+      ValueError: `low` is greater than `high`.
+    """
+    return _drawn(Uniform(low, high), shape, ctx, dtype, out, "float32")
+
+
+def normal(
+    loc: float = 0.0,
+    scale: float = 1.0,
+    shape: ShapeLike | None = None,
+    ctx: Context | None = None,
+    dtype: DTypeLike | None = None,
+    out: NDArray | None = None,
+) -> NDArray:
+    """Numbers drawn from the normal distribution.
+
+    Args:
+      loc: its mean.
+      scale: its standard deviation, not negative.
+      shape, ctx, dtype, out: as with `uniform`.
+
+    Raises:
+      DTypeError: a data type that is not floating.
+      ShapeError: `out` has another shape.
+      ValueError: `scale` is negative.
+    """
+    return _drawn(Normal(loc, scale), shape, ctx, dtype, out, "float32")
+
+
+def randint(
+    low: int,
+    high: int,
+    shape: ShapeLike | None = None,
+    ctx: Context | None = None,
+    dtype: DTypeLike | None = None,
+    out: NDArray | None = None,
+) -> NDArray:
+    """Integers drawn evenly from `[low, high)`.
+
+    Args:
+      low: the least.
+      high: the bound, greater than `low`.
+      shape: the shape of the result; default that of `out`, or one number.
+      ctx: where it lives; default the current context, or that of `out`.
+      dtype: int32 (the default), int64, int8 or uint8.
+      out: where the result goes.
+
+    Raises:
+      DTypeError: no integer type, or one that cannot hold them all.
+      ShapeError: `out` has another shape.
+      ValueError: `low` is not less than `high`.
+    """
+    return _drawn(RandInt(low.__index__(), high.__index__()), shape, ctx, dtype, out, "int32")
+
+
+def shuffle(data: NDArray, out: NDArray | None = None) -> NDArray:
+    """The parts of the first axis of `data` in a random order; with `out=data`, in place.
+
+    Raises:
+      ShapeError: `out` has another shape.
+    """
+    operator = Shuffle()
+    if out is None:
+        out = make(type(data), data.shape, data.dtype, data.context)
+    else:
+        check_out(operator.name, out, data.shape, data.dtype, data.context)
+    source = _streams.get(out.context)
+    engine = current_engine()
+    push(
+        operator,
+        (data,),
+        out,
+        dtype=data.dtype,
+        draw=source.draw(),
+        engine=engine,
+        reads=(source.resource(engine),),
+    )
+    return out
+
+
+def permutation(n: int, ctx: Context | None = None, dtype: DTypeLike = "int64") -> NDArray:
+    """The integers from 0 to `n`, exclusive, in a random order.
+
+    Raises:
+      DTypeError: the data type is not supported.
+    """
+    return shuffle(arange(0, n, ctx=ctx, dtype=dtype))
