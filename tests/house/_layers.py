@@ -53,7 +53,7 @@ SOMEWHERE: Mapping[str, frozenset[str]] = {
     "msgspec": frozenset({"comm"}),
     "pycuda": frozenset({"device"}),
     "sniffio": frozenset({"engine"}),
-    "threadpoolctl": frozenset({"engine", "device"}),
+    "threadpoolctl": frozenset({"engine", "device", "ndarray"}),
     "zmq": frozenset({"comm"}),
 }
 """Distributions that only the units named here may import."""

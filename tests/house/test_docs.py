@@ -22,7 +22,7 @@ def test_every_link_leads_to_a_file():
         for target in links(path.read_text(encoding="utf-8"))
         if not (path.parent / target).exists()
     ]
-    assert broken == []
+    assert not broken, "\n" + "\n".join(broken)
 
 
 def test_every_changelog_fragment_has_a_type_and_a_text():

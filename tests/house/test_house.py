@@ -39,6 +39,13 @@ def complaints(paths: Iterable[Path], rule: Callable[[str], Iterable[str]]) -> l
     ]
 
 
+def none(found: Iterable[str]) -> None:
+    """Fail with every complaint, not just the first."""
+    lines = list(found)
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
 def too_long() -> dict[str, str]:
     """Every file and function over the limits, by the name that EXCEPTIONS would give it."""
     found = {}
@@ -51,7 +58,7 @@ def too_long() -> dict[str, str]:
 
 
 def test_files_and_functions_stay_short():
-    assert [text for name, text in too_long().items() if name not in EXCEPTIONS] == []
+    none(text for name, text in too_long().items() if name not in EXCEPTIONS)
 
 
 def test_exceptions_are_still_needed_and_in_the_catalogue():
@@ -61,25 +68,25 @@ def test_exceptions_are_still_needed_and_in_the_catalogue():
 
 
 def test_tests_wait_for_conditions():
-    assert complaints(files("tests"), _rules.sleeps) == []
+    none(complaints(files("tests"), _rules.sleeps))
 
 
 def test_no_error_is_swallowed():
-    assert complaints(files("actorflow"), _rules.swallowed_errors) == []
+    none(complaints(files("actorflow"), _rules.swallowed_errors))
 
 
 def test_what_is_public_says_what_it_is():
-    assert complaints(files("actorflow"), _rules.missing_docstrings) == []
+    none(complaints(files("actorflow"), _rules.missing_docstrings))
 
 
 def test_no_comment_puts_work_off():
-    assert complaints(files(*CODE), _rules.leftovers) == []
+    none(complaints(files(*CODE), _rules.leftovers))
 
 
 def test_no_file_names_a_machine():
     top = [path for path in ROOT.iterdir() if path.is_file() and path.suffix in TEXT]
     texts = [*files(*CODE, "kernels", suffixes=TEXT), *top, *(ROOT / name for name in TOP)]
-    assert complaints([path for path in texts if path.exists()], _rules.machine_paths) == []
+    none(complaints([path for path in texts if path.exists()], _rules.machine_paths))
 
 
 # The rules themselves: each sees what it is there to see, and nothing else.
