@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 import trio
+import trio.testing
 
 from actorflow.device import Context, cpu, cpu_pinned, current_context, gpu
 from actorflow.errors import ContextError

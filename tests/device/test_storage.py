@@ -10,8 +10,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from actorflow.device import HostMemory, Storage, cpu, cpu_pinned, gpu, size_class
 from actorflow.errors import ContextError, OutOfMemoryError

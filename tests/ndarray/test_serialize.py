@@ -4,11 +4,13 @@ import asyncio
 import os
 import subprocess
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trio
+import trio.testing
 
 import actorflow as af
 from actorflow.errors import ContextError, FormatError, WouldBlockError
@@ -30,11 +32,15 @@ def path(tmp_path):
     assert not list(tmp_path.glob("*.tmp"))
 
 
+@contextmanager
 def gate(array):
-    """Make `array` wait for an event; the event."""
+    """Keep `array` unfinished within the block."""
     event = threading.Event()
     af.current_engine().push(event.wait, updates=[array.resource], name="gate", device="io")
-    return event
+    try:
+        yield
+    finally:
+        event.set()
 
 
 @pytest.mark.usefixtures("engine")
@@ -86,14 +92,9 @@ def test_the_values_of_the_call_are_saved(path):
     with af.Engine(2, engine_type="threaded"):
         array = af.nd.zeros((3,))
         array += 1
-        event = gate(array)
-
-        def write():
-            save(path, array)
-
-        thread = threading.Thread(target=write)
-        thread.start()
-        event.set()
+        with gate(array):
+            thread = threading.Thread(target=save, args=(path, array))
+            thread.start()
         thread.join()
         array += 1
         assert load(path)[0].asnumpy().tolist() == [1, 1, 1]
@@ -103,13 +104,12 @@ def test_save_async_takes_the_values_of_the_call(path):
     async def main():
         async with af.Engine(2, engine_type="threaded"):
             array = af.nd.zeros((3,))
-            event = gate(array)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(save_async, path, {"a": array})
-                await trio.testing.wait_all_tasks_blocked()
-                array += 1  # pushed later, so not in the file
-                assert not path.exists()
-                event.set()
+                with gate(array):
+                    nursery.start_soon(save_async, path, {"a": array})
+                    await trio.testing.wait_all_tasks_blocked()
+                    array += 1  # pushed later, so not in the file
+                    assert not path.exists()
             loaded = await load_async(path)
             assert (await loaded["a"]).tolist() == [0, 0, 0]
             assert (await array).tolist() == [1, 1, 1]
@@ -131,12 +131,8 @@ def test_blocking_in_an_event_loop_is_an_error_that_names_await(path):
     async def main():
         async with af.Engine(2, engine_type="threaded"):
             array = af.nd.zeros((3,))
-            event = gate(array)
-            try:
-                with pytest.raises(WouldBlockError) as caught:
-                    save(path, array)
-            finally:
-                event.set()
+            with gate(array), pytest.raises(WouldBlockError) as caught:
+                save(path, array)
             assert any("await save_async" in note for note in caught.value.__notes__)
             await array
 

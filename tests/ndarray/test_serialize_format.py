@@ -196,7 +196,7 @@ DAMAGED = {
     "no UTF-8": (a_file(an_array((2,), TWO), names=[b"\xff"]), "byte 68: name 0 is not UTF-8"),
     "large array": (
         a_file(an_array((1 << 31, 1 << 31), TWO)),
-        f"array 0 of shape (2147483648, 2147483648) and float32 needs {1 << 64} bytes, but the file",
+        f"of shape (2147483648, 2147483648) and float32 needs {1 << 64} bytes, but the file has",
     ),
     "unaddressable": (
         a_file(an_array((0, 1 << 62), version=V1)),
