@@ -42,15 +42,12 @@ class Dot(Operator):
         if self.transpose_b:
             rhs = self._transposed("rhs", rhs)
         if lhs[-1] != rhs[0]:
-            how = "".join(
-                f" with {flag}"
-                for flag, given in (
-                    ("transpose_a", self.transpose_a),
-                    ("transpose_b", self.transpose_b),
-                )
-                if given
+            flags = [name for name in ("transpose_a", "transpose_b") if getattr(self, name)]
+            how = f" with {' and '.join(flags)}" if flags else ""
+            which = "last" if self.transpose_b else "first"
+            self.refuse(
+                "rhs", shapes[1], f"lhs {shapes[0]}{how} needs {lhs[-1]} along its {which} axis"
             )
-            self.refuse("rhs", shapes[1], f"lhs {shapes[0]}{how} needs {lhs[-1]} along it")
         return lhs[:-1] + rhs[1:] or (1,)
 
     def _transposed(self, argument: str, shape: Shape) -> Shape:

@@ -34,14 +34,15 @@ class Elementwise(Operator):
     """An operator on one or two inputs, with NumPy's broadcasting, that has no parameters.
 
     Attributes:
-      forward: the kernel; a NumPy ufunc, or a function `(*inputs, output)`.
+      kernel: a NumPy ufunc, or a function called as one, `kernel(*inputs, out=output)`. Who has no
+        time to lose calls it instead of `forward`.
       typed_like: the ufunc whose rule gives the data types.
       same: the output's data type for inputs that all have one data type, where it takes that.
       direct: whether the kernel, called without an output, makes one of the right data type.
     """
 
     name: str
-    forward: Callable[..., object]
+    kernel: Callable[..., object]
     typed_like: np.ufunc
     inputs: tuple[str, ...]
     direct: bool = attrs.field(init=False)
@@ -53,11 +54,11 @@ class Elementwise(Operator):
 
     @direct.default
     def _is_direct(self) -> bool:
-        return self.forward is self.typed_like
+        return self.kernel is self.typed_like
 
     @overlap_safe.default
     def _is_overlap_safe(self) -> bool:
-        return isinstance(self.forward, np.ufunc)
+        return isinstance(self.kernel, np.ufunc)
 
     @inplace.default
     def _all_inputs(self) -> tuple[tuple[str, str], ...]:
@@ -81,6 +82,9 @@ class Elementwise(Operator):
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return self.loop_types(*dtypes)[-1]
+
+    def forward(self, *arrays: Memory) -> None:
+        self.kernel(*arrays[:-1], out=arrays[-1])
 
     def loop_types(self, *dtypes: np.dtype[Any] | type) -> tuple[np.dtype[Any], ...]:
         """The data types that the inputs are converted to, and last the output's.
@@ -121,58 +125,58 @@ def broadcast_shapes(name: str, inputs: tuple[str, ...], shapes: tuple[Shape, ..
         ) from None
 
 
-def _sigmoid(data: Memory, output: Memory) -> None:
-    np.negative(data, output, dtype=output.dtype)
-    np.exp(output, output)
-    np.add(output, 1, output)
-    np.reciprocal(output, output)
+def _sigmoid(data: Memory, out: Memory) -> None:
+    np.negative(data, out, dtype=out.dtype)
+    np.exp(out, out)
+    np.add(out, 1, out)
+    np.reciprocal(out, out)
 
 
-def _relu(data: Memory, output: Memory) -> None:
-    np.maximum(data, data.dtype.type(0), output)
+def _relu(data: Memory, out: Memory) -> None:
+    np.maximum(data, data.dtype.type(0), out=out)
 
 
-def _softrelu(data: Memory, output: Memory) -> None:
-    np.logaddexp(data, output.dtype.type(0), output)
+def _softrelu(data: Memory, out: Memory) -> None:
+    np.logaddexp(data, out.dtype.type(0), out)
 
 
-def _rsqrt(data: Memory, output: Memory) -> None:
-    np.sqrt(data, output)
-    np.reciprocal(output, output)
+def _rsqrt(data: Memory, out: Memory) -> None:
+    np.sqrt(data, out)
+    np.reciprocal(out, out)
 
 
-def _reciprocal(data: Memory, output: Memory) -> None:
-    np.true_divide(1, data, output)
+def _reciprocal(data: Memory, out: Memory) -> None:
+    np.true_divide(1, data, out)
 
 
-def _round_half_away(data: Memory, output: Memory) -> None:
+def _round_half_away(data: Memory, out: Memory) -> None:
     if data.dtype.kind != "f":
-        np.copyto(output, data)
+        np.copyto(out, data)
         return
     half = data.dtype.type(0.5)
     # Adding a half and cutting would lift the largest number below a half to 1.
     away = np.abs(data - np.trunc(data)) >= half
     step = np.where(away, np.copysign(data.dtype.type(1), data), data.dtype.type(0))
-    np.trunc(data, output)
-    np.add(output, step, output)
+    np.trunc(data, out)
+    np.add(out, step, out)
 
 
-def _logical_not(data: Memory, output: Memory) -> None:
-    np.equal(data, data.dtype.type(0), output)
+def _logical_not(data: Memory, out: Memory) -> None:
+    np.equal(data, data.dtype.type(0), out)
 
 
-def _unary(name: str, forward: Callable[..., object], like: np.ufunc | None = None) -> Elementwise:
-    return Elementwise(name, forward, like or _ufunc(forward), ("data",))
+def _unary(name: str, kernel: Callable[..., object], like: np.ufunc | None = None) -> Elementwise:
+    return Elementwise(name, kernel, like or _ufunc(kernel), ("data",))
 
 
-def _binary(name: str, forward: Callable[..., object], like: np.ufunc | None = None) -> Elementwise:
-    return Elementwise(name, forward, like or _ufunc(forward), ("lhs", "rhs"))
+def _binary(name: str, kernel: Callable[..., object], like: np.ufunc | None = None) -> Elementwise:
+    return Elementwise(name, kernel, like or _ufunc(kernel), ("lhs", "rhs"))
 
 
-def _ufunc(forward: Callable[..., object]) -> np.ufunc:
-    if not isinstance(forward, np.ufunc):
-        raise TypeError(f"{forward!r} needs a ufunc that gives its data types")
-    return forward
+def _ufunc(kernel: Callable[..., object]) -> np.ufunc:
+    if not isinstance(kernel, np.ufunc):
+        raise TypeError(f"{kernel!r} needs a ufunc that gives its data types")
+    return kernel
 
 
 ELEMENTWISE: Final[dict[str, Elementwise]] = {

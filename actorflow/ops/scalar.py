@@ -107,9 +107,9 @@ class WithScalar(Operator):
 
     def forward(self, data: Memory, output: Memory) -> None:
         if self.reverse:
-            self.base.forward(self.scalar, data, output)
+            self.base.kernel(self.scalar, data, out=output)
         else:
-            self.base.forward(data, self.scalar, output)
+            self.base.kernel(data, self.scalar, out=output)
 
 
 @attrs.frozen
@@ -148,8 +148,8 @@ class Clip(Operator):
             low = int(np.ceil(min(max(low, least), most)))
             high = int(np.floor(max(min(high, most), least)))
         kind = output.dtype.type
-        np.maximum(data, kind(low), output)
-        np.minimum(output, kind(high), output)
+        np.maximum(data, kind(low), out=output)
+        np.minimum(output, kind(high), out=output)
 
 
 @attrs.frozen
@@ -225,9 +225,7 @@ class Arange(Operator):
         return max(math.ceil((self.stop - self.start) / self.step), 0) * self.repeat
 
     def forward(self, output: Memory) -> None:
-        steps = np.arange(self.count // self.repeat)
-        if isinstance(self.start, int) and isinstance(self.step, int):
-            numbers = self.start + self.step * steps
-        else:
-            numbers = self.start + float(self.step) * steps
+        steps: Memory = np.arange(self.count // self.repeat)
+        # Steps are multiplied, not added up, so that rounding does not add up either.
+        numbers: Memory = self.start + self.step * steps
         np.copyto(output, np.repeat(numbers, self.repeat), casting="unsafe")

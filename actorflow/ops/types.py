@@ -52,7 +52,8 @@ def as_dtype(dtype: DTypeLike, who: str) -> np.dtype[Any]:
       DTypeError: it is none of `DTYPES`.
     """
     known = _BY_SPELLING.get(dtype) if isinstance(dtype, str | type) else None
-    if known is None:
+    # NumPy takes None for float64.
+    if known is None and dtype is not None:
         try:
             known = _BY_DTYPE.get(np.dtype(dtype).newbyteorder("="))
         except TypeError:
