@@ -1,5 +1,7 @@
 """Arrays whose content may still be computed: early MXNet's `mx.nd`."""
 
+# ruff: noqa: A004 -- max, sum, ...: MXNet's names
+
 from actorflow.ndarray.apply import (
     apply,
 )
@@ -91,9 +93,9 @@ from actorflow.ndarray.unary import (
     fix,
     floor,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     logical_not,
     negative,
     radians,
@@ -163,9 +165,9 @@ __all__ = [
     "load",
     "load_async",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "logical_and",
     "logical_not",
     "logical_or",

@@ -95,7 +95,7 @@ def apply(
 
     What `fn` raises, and a result of the wrong shape, is raised where an output is waited for.
     """
-    who = name or getattr(fn, "__name__", type(fn).__name__)
+    who = name or str(getattr(fn, "__name__", type(fn).__name__))
     if not callable(fn):
         raise TypeError(f"apply: fn needs to be a function, got {type(fn).__name__}")
     if inspect.iscoroutinefunction(fn):

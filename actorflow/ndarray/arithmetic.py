@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
 
 import numpy as np
 
 from actorflow.ndarray.block import Block
-from actorflow.ndarray.core import ArrayCore
+from actorflow.ndarray.core import A, ArrayCore
 from actorflow.ndarray.invoke import binary, unary, with_scalar
 from actorflow.ops import ELEMENTWISE, Scalar, as_dtype
 
@@ -37,12 +37,12 @@ _LESSER_EQUAL: Final = ELEMENTWISE["lesser_equal"]
 
 def combine(
     operator: Elementwise,
-    array: ArrayCore,
+    array: A,
     other: Operand,
-    out: ArrayCore | None = None,
+    out: A | None = None,
     *,
     reverse: bool = False,
-) -> Any:  # noqa: ANN401 -- an array of `array`'s class, or NotImplemented
+) -> A:
     """Apply a two-input operator to an array and whatever the other operand is.
 
     A NumPy array is copied as it is now.
@@ -51,23 +51,22 @@ def combine(
       reverse: `other` is the left operand.
 
     Returns:
-      The result, or NotImplemented if `other` is none of `Operand`.
+      The result, or NotImplemented, for Python to try the other operand, if `other` is none of
+      `Operand`.
     """
-    if isinstance(other, ArrayCore):
-        return (
-            binary(operator, other, array, out) if reverse else binary(operator, array, other, out)
-        )
     if isinstance(other, int | float | np.generic):
         return with_scalar(operator, array, other, out, reverse=reverse)
-    if isinstance(other, np.ndarray):
+    there: A
+    if isinstance(other, ArrayCore):
+        there = cast("A", other)
+    elif isinstance(other, np.ndarray):
         dtype = as_dtype(other.dtype, operator.name)
-        copied = np.array(np.atleast_1d(other), dtype, order="C")
+        copied = np.array(other, dtype, order="C", ndmin=1)
         block = Block(copied.shape, dtype, array._block.context, copied)
         there = type(array)(block, copied.shape, copied.size)
-        return (
-            binary(operator, there, array, out) if reverse else binary(operator, array, there, out)
-        )
-    return NotImplemented
+    else:
+        return NotImplemented
+    return binary(operator, there, array, out) if reverse else binary(operator, array, there, out)
 
 
 class Arithmetic(ArrayCore):
@@ -83,7 +82,7 @@ class Arithmetic(ArrayCore):
 
     def __add__(self, other: Operand) -> Self:
         if other.__class__ is self.__class__:
-            return binary(_ADD, self, other)  # type: ignore[arg-type]  # the hot path
+            return binary(_ADD, self, other)
         return combine(_ADD, self, other)
 
     def __radd__(self, other: Operand) -> Self:
@@ -94,7 +93,7 @@ class Arithmetic(ArrayCore):
 
     def __sub__(self, other: Operand) -> Self:
         if other.__class__ is self.__class__:
-            return binary(_SUBTRACT, self, other)  # type: ignore[arg-type]
+            return binary(_SUBTRACT, self, other)
         return combine(_SUBTRACT, self, other)
 
     def __rsub__(self, other: Operand) -> Self:
@@ -105,7 +104,7 @@ class Arithmetic(ArrayCore):
 
     def __mul__(self, other: Operand) -> Self:
         if other.__class__ is self.__class__:
-            return binary(_MULTIPLY, self, other)  # type: ignore[arg-type]
+            return binary(_MULTIPLY, self, other)
         return combine(_MULTIPLY, self, other)
 
     def __rmul__(self, other: Operand) -> Self:
@@ -116,7 +115,7 @@ class Arithmetic(ArrayCore):
 
     def __truediv__(self, other: Operand) -> Self:
         if other.__class__ is self.__class__:
-            return binary(_DIVIDE, self, other)  # type: ignore[arg-type]
+            return binary(_DIVIDE, self, other)
         return combine(_DIVIDE, self, other)
 
     def __rtruediv__(self, other: Operand) -> Self:
@@ -161,10 +160,10 @@ class Arithmetic(ArrayCore):
     def __abs__(self) -> Self:
         return unary(_ABS, self)
 
-    def __eq__(self, other: object) -> Any:
+    def __eq__(self, other: object) -> Self:  # type: ignore[override]
         return combine(_EQUAL, self, other)  # type: ignore[arg-type]
 
-    def __ne__(self, other: object) -> Any:
+    def __ne__(self, other: object) -> Self:  # type: ignore[override]
         return combine(_NOT_EQUAL, self, other)  # type: ignore[arg-type]
 
     def __gt__(self, other: Operand) -> Self:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
+from actorflow.device import Context
 from actorflow.ndarray.arithmetic import Arithmetic
-from actorflow.ndarray.core import ArrayCore
+from actorflow.ndarray.core import A, ArrayCore
 from actorflow.ndarray.indexing import Indexing
 from actorflow.ndarray.interop import Interop
 from actorflow.ndarray.invoke import copy_into, invoke, make, push
@@ -34,8 +35,6 @@ from actorflow.ops import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from actorflow.device import Context
 
 __all__ = ["NDArray"]
 
@@ -104,7 +103,7 @@ class NDArray(Arithmetic, Indexing, Interop):
         return self._reshaped(expanded_shape(self._shape, axis))
 
     def slice(self, start: int, stop: int) -> Self:
-        """A view of the parts `start` to `stop`, exclusive, of the first axis; `self[start:stop]`."""
+        """The view `self[start:stop]`."""
         return self[start:stop]
 
     # -- Copies -----------------------------------------------------------------------------------
@@ -145,7 +144,13 @@ class NDArray(Arithmetic, Indexing, Interop):
     def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
         return self.copy()
 
-    def copyto(self, other: Any) -> Any:
+    @overload
+    def copyto(self, other: Context) -> Self: ...
+
+    @overload
+    def copyto(self, other: A) -> A: ...
+
+    def copyto(self, other: Context | ArrayCore) -> ArrayCore:
         """Copy into another array of the same shape, or into a new one in a context.
 
         Args:
@@ -164,7 +169,7 @@ class NDArray(Arithmetic, Indexing, Interop):
                 raise ValueError("copyto: source and target are the same array")
             copy_into(self, other)
             return other
-        if not hasattr(other, "device_type"):
+        if not isinstance(other, Context):
             raise TypeError(f"copyto: needs an NDArray or a Context, got {type(other).__name__}")
         other.require_memory()
         copied = make(type(self), self._shape, self._block.dtype, other)
@@ -175,8 +180,7 @@ class NDArray(Arithmetic, Indexing, Interop):
         """Itself if it lives in `context`, else a copy there."""
         if context == self._block.context:
             return self
-        copied: Self = self.copyto(context)
-        return copied
+        return self.copyto(context)
 
     # -- Reductions and products ------------------------------------------------------------------
 

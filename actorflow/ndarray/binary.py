@@ -11,7 +11,7 @@ Each raises `ShapeError` if the operands do not broadcast or `out` has not the r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from actorflow.ndarray.arithmetic import combine
 from actorflow.ndarray.core import ArrayCore
@@ -46,6 +46,7 @@ __all__ = [
 
 
 def _call(name: str, lhs: Operand, rhs: Operand, out: NDArray | None) -> NDArray:
+    result: ArrayCore
     if isinstance(lhs, ArrayCore):
         result = combine(ELEMENTWISE[name], lhs, rhs, out)
         wrong = rhs
@@ -58,8 +59,7 @@ def _call(name: str, lhs: Operand, rhs: Operand, out: NDArray | None) -> NDArray
         )
     if result is NotImplemented:
         raise TypeError(f"{name}: takes arrays and numbers, got {type(wrong).__name__}")
-    array: NDArray = result
-    return array
+    return cast("NDArray", result)
 
 
 def add(lhs: Operand, rhs: Operand, out: NDArray | None = None) -> NDArray:

@@ -45,7 +45,13 @@ class Block(Resource):
         context: Context,
         data: Memory | None = None,
     ) -> None:
-        super().__init__("array")
+        # What `Resource.__init__` does, written out: each new array pays for this call.
+        self.name = "array"
+        self.engine = None
+        self._writer = None
+        self._readers = None
+        self._failure = None
+        self._parts = None
         self.shape = shape
         self.dtype = dtype
         self.context = context

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import numpy as np
-
-from actorflow.engine import Engine, Region, Resource, current_engine
+from actorflow.engine import Engine, Region, Resource, current_engine, current_operation
 from actorflow.errors import VerificationError
-from actorflow.ndarray.block import Block
 from actorflow.ops import Memory, Shape, prod
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from actorflow.device import Context
+    from actorflow.engine import Operation
+    from actorflow.ndarray.block import Block
 
 __all__ = ["A", "ArrayCore"]
 
@@ -82,12 +83,12 @@ class ArrayCore:
         """
         engine = current_engine()
         if engine.verify:
-            operation = engine.current_operation()
+            operation = current_operation()
             if operation is not None:
                 self._require_declared(operation)
         return self._view()
 
-    def _require_declared(self, operation: Any) -> None:  # noqa: ANN401
+    def _require_declared(self, operation: Operation) -> None:
         for declared in (*operation.reads, *operation.writes, *operation.updates):
             if declared.resource is self._block:
                 if isinstance(declared, Resource):

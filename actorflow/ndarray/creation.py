@@ -171,8 +171,10 @@ def full(
       OverflowError: an integer that the data type cannot hold.
       ValueError: a size is negative.
     """
-    value = np.array(val, as_dtype(dtype, "full"))[()]
-    return _filled(Fill(value), shape, ctx, dtype, out)
+    value = np.array(val, as_dtype(dtype, "full"))
+    if value.ndim:
+        raise TypeError(f"full: val is one number, got {val!r}")
+    return _filled(Fill(value.item()), shape, ctx, dtype, out)
 
 
 def zeros_like(data: NDArray) -> NDArray:

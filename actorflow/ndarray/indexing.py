@@ -7,16 +7,18 @@ NumPy's, and update the smallest run of the leading axis that holds what they ch
 
 from __future__ import annotations
 
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 
-from actorflow.ndarray.core import ArrayCore
+from actorflow.ndarray.core import A, ArrayCore
 from actorflow.ndarray.invoke import copy_into, invoke, make, push
 from actorflow.ops import (
     Assign,
     BroadcastTo,
     GetItem,
+    Memory,
     SetItem,
     Shape,
     Take,
@@ -40,7 +42,7 @@ class Indexing(ArrayCore):
 
     def __getitem__(self, key: Key) -> Self:
         if isinstance(key, ArrayCore):
-            return invoke(Take(), (self, key))  # type: ignore[arg-type,return-value]
+            return invoke(Take(), (self, cast("Self", key)))
         parts = key if isinstance(key, tuple) else (key,)
         run = _contiguous(parts, self._shape)
         if run is not None:
@@ -55,7 +57,7 @@ class Indexing(ArrayCore):
         rows, parts = _enclose(self, parts)
         return invoke(GetItem(parts), (rows,))
 
-    def __setitem__(self, key: Key, value: Any) -> None:
+    def __setitem__(self, key: Key, value: ArrayCore | npt.ArrayLike) -> None:
         if not self._writable:
             raise ValueError("setitem: the array is not writable")
         parts = _snapshot(key if isinstance(key, tuple) else (key,))
@@ -83,7 +85,7 @@ class Indexing(ArrayCore):
         else:
             push(Assign(..., constant), (), self._part(*run))
 
-    def _constant(self, value: Any) -> np.ndarray[Any, Any]:  # noqa: ANN401
+    def _constant(self, value: npt.ArrayLike) -> Memory:
         """What `value` is now, in the data type of the array.
 
         Raises:
@@ -108,52 +110,50 @@ def _contiguous(parts: tuple[Key, ...], shape: Shape) -> tuple[int, Shape] | Non
     """Where the run of memory that the key picks starts, and its shape; None if it is no run.
 
     Raises:
-      IndexError: an index out of range, or too many of them.
+      IndexError: an index out of range.
     """
-    if ... in [part for part in parts if part.__class__ is type(...)]:
-        if parts[-1] is not ... or [part for part in parts if part is ...] != [...]:
-            return None
+    if parts and parts[-1] is ...:
         parts = parts[:-1]
-    if len(parts) > len(shape):
-        return None
-    start = 0
     axis = 0
+    start = 0
     size = prod(shape)
-    for axis, part in enumerate(parts):
-        size //= shape[axis] or 1
-        if isinstance(part, bool | np.bool) or not hasattr(part, "__index__"):
-            break
-        if isinstance(part, np.ndarray):
-            return None
-        index = part.__index__()
-        if not -shape[axis] <= index < shape[axis]:
+    while axis < min(len(parts), len(shape)) and _is_integer(parts[axis]):
+        length = shape[axis]
+        index = int(parts[axis])
+        if not -length <= index < length:
             raise IndexError(f"index {index} is out of range for axis {axis} of shape {shape}")
-        start += index % shape[axis] * size
-    else:
-        return start, shape[len(parts) :] or (1,)
+        size //= length
+        start += index % length * size
+        axis += 1
+    if axis == len(parts):
+        return start, shape[axis:] or (1,)
     part, rest = parts[axis], parts[axis + 1 :]
-    if not isinstance(part, slice) or any(
-        not isinstance(each, slice) or each != _ALL for each in rest
-    ):
+    whole = all(isinstance(each, slice) and each == _ALL for each in rest)
+    if not isinstance(part, slice) or not whole or len(parts) > len(shape):
         return None
     first, last, step = part.indices(shape[axis])
     if step != 1:
         return None
-    return start + first * size, (max(last - first, 0), *shape[axis + 1 :])
+    width = size // (shape[axis] or 1)
+    return start + first * width, (max(last - first, 0), *shape[axis + 1 :])
 
 
-def _enclose(array: Any, parts: tuple[Key, ...]) -> tuple[Any, tuple[Key, ...]]:  # noqa: ANN401
+def _is_integer(part: Key) -> bool:
+    return isinstance(part, int | np.integer) and not isinstance(part, bool)
+
+
+def _enclose(array: A, parts: tuple[Key, ...]) -> tuple[A, tuple[Key, ...]]:
     """The rows of the array that a key touches, and the key counted from there.
 
     The key picks at least one element.
     """
-    first = parts[0] if parts else ...
+    first: Key = parts[0] if parts else ...
     length = array._shape[0]
     if isinstance(first, slice):
         rows = range(length)[first]
         parts = (slice(None, None, rows.step), *parts[1:])
-    elif isinstance(first, int | np.integer) and not isinstance(first, bool):
-        rows = range(length)[first : int(first) + 1 or None]
+    elif _is_integer(first):
+        rows = range(length)[int(first) :][:1]
         parts = (0, *parts[1:])
     else:
         return array, parts

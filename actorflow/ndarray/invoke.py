@@ -1,8 +1,8 @@
 """Where an operator meets the engine: check, infer, make the output, push one operation.
 
 All errors of shapes and data types are raised here, in the call. What is pushed is a
-`functools.partial` of a function in `kernels`. It holds the arrays, so an operation runs all the same
-if the user has dropped them.
+`functools.partial` of a function in `kernels`. It holds the arrays, so an operation runs even if
+the user has dropped them.
 
 The short ways at the top are for what programs do most, element-wise operators on arrays that
 need no conversion, where Python's own time counts. All else goes through `invoke`.
@@ -23,6 +23,7 @@ from actorflow.ndarray.core import A, ArrayCore
 from actorflow.ops import Copy, Elementwise, Scalar, Shape, WithScalar, prod, scalar_type
 
 if TYPE_CHECKING:
+    from actorflow.device import Context
     from actorflow.ndarray.kernels import Draw
     from actorflow.ops import Operator
 
@@ -46,9 +47,9 @@ def unary(operator: Elementwise, data: A, out: A | None = None) -> A:
         out = data.__class__(fresh, data._shape, size)
         nbytes = size * dtype.itemsize
         if operator.direct and nbytes < _SMALL:
-            run = partial(kernels.run_direct_1, operator.forward, data, out)
+            run = partial(kernels.run_direct_1, operator.kernel, data, out)
         else:
-            run = partial(kernels.run_into_1, operator.forward, data, out)
+            run = partial(kernels.run_into_1, operator.kernel, data, out)
         engine.push(
             run,
             reads=(data._resource,),
@@ -75,9 +76,9 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                 out = lhs.__class__(fresh, shape, lhs._size)
                 nbytes = lhs._size * dtype.itemsize
                 if operator.direct and nbytes < _SMALL:
-                    run = partial(kernels.run_direct_2, operator.forward, lhs, rhs, out)
+                    run = partial(kernels.run_direct_2, operator.kernel, lhs, rhs, out)
                 else:
-                    run = partial(kernels.run_into_2, operator.forward, lhs, rhs, out)
+                    run = partial(kernels.run_into_2, operator.kernel, lhs, rhs, out)
                 engine.push(
                     run,
                     reads=(lhs._resource, rhs._resource),
@@ -96,11 +97,12 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
             ):
                 # A ufunc computes as if there were no overlap, so none needs a copy here.
                 engine.push(
-                    partial(kernels.run_into_2, operator.forward, lhs, rhs, out),
+                    partial(kernels.run_into_2, operator.kernel, lhs, rhs, out),
                     reads=(lhs._resource, rhs._resource),
                     writes=(out._resource,),
                     device=block.context.name,
                     name=operator.name,
+                    nbytes=0 if target.data is not None else out._size * dtype.itemsize,
                 )
                 return out
     return invoke(operator, (lhs, rhs), out)
@@ -114,26 +116,42 @@ def with_scalar(
     Args:
       reverse: the number is the left operand.
     """
-    engine = current_engine()
-    size = data._size
-    if out is not None or engine.verify or size >= _SMALL >> 3 or not operator.direct:
-        return invoke(WithScalar(operator, scalar, reverse), (data,), out)
     block = data._block
     # A float adapts to the array's own floating type: what is asked most often.
-    if type(scalar) is float and block.dtype.kind == "f":
+    if scalar.__class__ is float and block.dtype.kind == "f":
         dtype = operator.same[block.dtype]
     else:
         dtype = scalar_type(operator, block.dtype, scalar, reverse=reverse)
-    fresh = Block(data._shape, dtype, block.context)
-    out = data.__class__(fresh, data._shape, size)
-    run = kernels.run_direct_left if reverse else kernels.run_direct_right
+    engine = current_engine()
+    if engine.verify:
+        return invoke(WithScalar(operator, scalar, reverse), (data,), out)
+    nbytes = data._size * dtype.itemsize
+    if out is None:
+        target = Block(data._shape, dtype, block.context)
+        out = data.__class__(target, data._shape, data._size)
+        if operator.direct and nbytes < _SMALL:
+            run = kernels.run_direct_left if reverse else kernels.run_direct_right
+        else:
+            run = kernels.run_into_left if reverse else kernels.run_into_right
+    else:
+        target = out._block
+        if (
+            target.dtype is not dtype
+            or out._shape != data._shape
+            or target.context is not block.context
+            or not out._writable
+        ):
+            return invoke(WithScalar(operator, scalar, reverse), (data,), out)
+        if target.data is not None:
+            nbytes = 0
+        run = kernels.run_into_left if reverse else kernels.run_into_right
     engine.push(
-        partial(run, operator.forward, data, scalar, out),
+        partial(run, operator.kernel, data, scalar, out),
         reads=(data._resource,),
-        writes=(fresh,),
+        writes=(out._resource,),
         device=block.context.name,
         name=operator.name,
-        nbytes=size * dtype.itemsize,
+        nbytes=nbytes,
     )
     return out
 
@@ -173,13 +191,13 @@ def invoke(operator: Operator, inputs: tuple[A, ...], out: A | None = None) -> A
     return out
 
 
-def make(cls: type[A], shape: Shape, dtype: np.dtype[Any], context: Any) -> A:
+def make(cls: type[A], shape: Shape, dtype: np.dtype[Any], context: Context) -> A:
     """A new array, not filled."""
     return cls(Block(shape, dtype, context), shape, prod(shape))
 
 
 def check_out(
-    name: str, out: ArrayCore, shape: Shape, dtype: np.dtype[Any], context: Any = None
+    name: str, out: ArrayCore, shape: Shape, dtype: np.dtype[Any], context: Context | None = None
 ) -> None:
     """Raise unless `out` can take a result; see `invoke`."""
     if not isinstance(out, ArrayCore):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorflow.ndarray.core import ArrayCore
-    from actorflow.ops import Memory, Operator
+    from actorflow.ops import Memory, Operator, Scalar
 
     Draw = Callable[[], np.random.Generator]
 
@@ -31,6 +31,8 @@ __all__ = [
     "run_direct_right",
     "run_into_1",
     "run_into_2",
+    "run_into_left",
+    "run_into_right",
     "run_verified",
 ]
 
@@ -96,7 +98,7 @@ def run_direct_2(
 
 
 def run_direct_right(
-    kernel: Callable[..., Any], data: ArrayCore, scalar: Any, output: ArrayCore
+    kernel: Callable[..., Any], data: ArrayCore, scalar: Scalar, output: ArrayCore
 ) -> None:
     """`output = kernel(data, scalar)`, in memory that the kernel allocates."""
     x = data._array
@@ -110,7 +112,7 @@ def run_direct_right(
 
 
 def run_direct_left(
-    kernel: Callable[..., Any], data: ArrayCore, scalar: Any, output: ArrayCore
+    kernel: Callable[..., Any], data: ArrayCore, scalar: Scalar, output: ArrayCore
 ) -> None:
     """`output = kernel(scalar, data)`, in memory that the kernel allocates."""
     x = data._array
@@ -124,7 +126,7 @@ def run_direct_left(
 
 
 def run_into_1(kernel: Callable[..., Any], data: ArrayCore, output: ArrayCore) -> None:
-    """`kernel(data, output)`."""
+    """`kernel(data, out=output)`."""
     x = data._array
     if x is None:
         x = data._view()
@@ -133,7 +135,7 @@ def run_into_1(kernel: Callable[..., Any], data: ArrayCore, output: ArrayCore) -
         z = output._view()
     token = _errstate.set(_IGNORE)
     try:
-        kernel(x, z)
+        kernel(x, out=z)
     finally:
         _errstate.reset(token)
 
@@ -141,7 +143,7 @@ def run_into_1(kernel: Callable[..., Any], data: ArrayCore, output: ArrayCore) -
 def run_into_2(
     kernel: Callable[..., Any], lhs: ArrayCore, rhs: ArrayCore, output: ArrayCore
 ) -> None:
-    """`kernel(lhs, rhs, output)`."""
+    """`kernel(lhs, rhs, out=output)`."""
     x = lhs._array
     if x is None:
         x = lhs._view()
@@ -153,7 +155,41 @@ def run_into_2(
         z = output._view()
     token = _errstate.set(_IGNORE)
     try:
-        kernel(x, y, z)
+        kernel(x, y, out=z)
+    finally:
+        _errstate.reset(token)
+
+
+def run_into_right(
+    kernel: Callable[..., Any], data: ArrayCore, scalar: Scalar, output: ArrayCore
+) -> None:
+    """`kernel(data, scalar, out=output)`."""
+    x = data._array
+    if x is None:
+        x = data._view()
+    z = output._array
+    if z is None:
+        z = output._view()
+    token = _errstate.set(_IGNORE)
+    try:
+        kernel(x, scalar, out=z)
+    finally:
+        _errstate.reset(token)
+
+
+def run_into_left(
+    kernel: Callable[..., Any], data: ArrayCore, scalar: Scalar, output: ArrayCore
+) -> None:
+    """`kernel(scalar, data, out=output)`."""
+    x = data._array
+    if x is None:
+        x = data._view()
+    z = output._array
+    if z is None:
+        z = output._view()
+    token = _errstate.set(_IGNORE)
+    try:
+        kernel(scalar, x, out=z)
     finally:
         _errstate.reset(token)
 

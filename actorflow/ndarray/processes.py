@@ -12,7 +12,6 @@ import threadpoolctl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
     from concurrent.futures import ProcessPoolExecutor
 
     from actorflow.ops import Memory, Shape

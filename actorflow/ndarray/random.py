@@ -51,7 +51,7 @@ class Stream:
     def reset(self, seed_state: int) -> None:
         """Start again, with another seed. Draws pushed before keep their numbers."""
         entropy = (seed_state, self.context.device_typeid, self.context.device_id)
-        key = np.random.SeedSequence(entropy).generate_state(2, np.uint64)
+        key = np.asarray(np.random.SeedSequence(entropy).generate_state(2, np.uint64), np.uint64)
         with self._lock:
             self._key = key
             self._draws = 0
@@ -198,7 +198,10 @@ def normal(
     Args:
       loc: its mean.
       scale: its standard deviation, not negative.
-      shape, ctx, dtype, out: as with `uniform`.
+      shape: the shape of the result; default that of `out`, or one number.
+      ctx: where it lives; default the current context, or that of `out`.
+      dtype: float32 (the default), float64 or float16.
+      out: where the result goes.
 
     Raises:
       DTypeError: a data type that is not floating.
