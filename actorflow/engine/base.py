@@ -371,11 +371,14 @@ class Engine(Scope, ABC):
           ForkedEngineError: it was unfinished when this process was forked.
           EngineError: another engine still works on it.
         """
+        if isinstance(accessible, Resource) and accessible.owner is None:
+            accessible.owner = self
+            return
         if not isinstance(accessible, (Resource, Region)):
             message = f"push: {role} must hold resources, got {accessible!r}"
             raise TypeError(message)
         resource = accessible.resource
-        owner = resource.engine
+        owner = resource.owner
         if owner is not None and owner is not self and not resource.idle:
             if isinstance(owner._stopped, ForkedEngineError):
                 message = (
@@ -385,7 +388,7 @@ class Engine(Scope, ABC):
                 raise ForkedEngineError(message)
             message = f"{resource!r} is in use by another engine: wait for it there first"
             raise EngineError(message)
-        resource.engine = self
+        resource.owner = self
 
     def _normalise_uses(
         self, uses: Iterable[Link] | Mapping[Link, int]
@@ -404,6 +407,6 @@ class Engine(Scope, ABC):
                     f"{link.capacity}"
                 )
                 raise ValueError(message)
-            if link.engine is not self:
+            if link.owner is not self:
                 self._adopt(link, "uses")
         return tuple(sorted(amounts.items(), key=lambda pair: id(pair[0]))) or None

@@ -116,13 +116,15 @@ class Devices:
 
     def _take_seat(self, device: Device) -> bool:
         """Let a caller run one of the device's operations, if that is not one too many."""
+        if device.n_workers == 0:
+            return True
         if device.free_seats > 0 or device.waking > 0:
             # In the second case a worker that is on its way will find its seat taken.
             device.free_seats -= 1
         elif device.idle:
             device.spare.append(device.idle.pop())
         else:
-            return device.n_workers == 0
+            return False
         return True
 
     def _leave_seat(self, device: Device) -> None:

@@ -91,7 +91,7 @@ def _title(operation: Operation) -> str:
 def _touched(operation: Operation) -> dict[int, str]:
     return {
         id(accessible.resource): accessible.name
-        for accessible in (*operation.reads, *operation.writes, *operation.updates)
+        for accessible in (*operation.reads, *operation.writes)
     }
 
 

@@ -72,6 +72,7 @@ class Ledger:
         self._epoch: Epoch = self._epochs[0]
         # Operations that need no worker: waits, and those that are skipped.
         self._instant: deque[Operation] = deque()
+        self._at_instant = False
         # Who waits for less to be in flight.
         self.room_waiters: deque[tuple[Room, Waiter]] = deque()
 
@@ -81,25 +82,98 @@ class Ledger:
         """Tell an operation's resources that it has arrived."""
         operation.state = WAITING
         self.in_flight += 1
-        self.nbytes_in_flight += operation.nbytes
+        if operation.nbytes:
+            self.nbytes_in_flight += operation.nbytes
         epoch = self._epoch
         operation.epoch = epoch
         epoch.count += 1
+        # What a whole resource would say to `_read` and `_write` (see Access) is written out here:
+        # six calls fewer make an operation a tenth cheaper.
         for resource in operation.reads:
-            resource._read(operation)
+            if resource._parts is not None:
+                resource._read(operation)
+                continue
+            writer = resource._writer
+            if writer is not None and writer is not operation:
+                if writer.successors is None:
+                    writer.successors = [operation]
+                else:
+                    writer.successors.append(operation)
+                if operation.predecessors is None:
+                    operation.predecessors = [writer]
+                else:
+                    operation.predecessors.append(writer)
+                operation.pending += 1
+            if resource._readers is None:
+                resource._readers = {operation: None}
+            else:
+                resource._readers[operation] = None
         for resource in operation.writes:
-            resource._write(operation)
-        for resource in operation.updates:
-            resource._write(operation)
+            if resource._readers is not None or resource._parts is not None:
+                resource._write(operation)
+                continue
+            writer = resource._writer
+            if writer is not None and writer is not operation:
+                if writer.successors is None:
+                    writer.successors = [operation]
+                else:
+                    writer.successors.append(operation)
+                if operation.predecessors is None:
+                    operation.predecessors = [writer]
+                else:
+                    operation.predecessors.append(writer)
+                operation.pending += 1
+            resource._writer = operation
         if operation.pending == 0:
             self._make_ready(operation)
             if self._instant:
                 self._run_instant()
 
     def end(self, operation: Operation) -> None:
-        """Release an operation that has run."""
-        self._end(operation)
-        if self._instant:
+        """Release an operation that has run, or is skipped."""
+        failure = operation.failure
+        operation.state = DONE
+        self.in_flight -= 1
+        if operation.nbytes:
+            self.nbytes_in_flight -= operation.nbytes
+        for resource in operation.reads:
+            if resource._parts is not None:
+                resource._end_read(operation)
+                continue
+            readers = resource._readers
+            if readers is not None and operation in readers:
+                if len(readers) == 1:
+                    resource._readers = None
+                else:
+                    del readers[operation]
+        for resource in operation.writes:
+            if resource._parts is not None:
+                resource._end_write(operation, failure)
+                continue
+            if resource._writer is operation:
+                resource._writer = None
+            resource._failure = failure
+        if operation.uses is not None:
+            self._give_links_back(operation)
+        if operation.successors is not None:
+            for successor in operation.successors:
+                successor.pending -= 1
+                if successor.pending == 0:
+                    self._make_ready(successor)
+        # Whoever holds on to the operation does not hold on to what it touched.
+        operation.fn = None
+        operation.reads = operation.writes = operation.inherits = ()
+        operation.predecessors = operation.successors = _NONE
+        if operation.waiters is not None:
+            self.outbox.extend(operation.waiters)
+        epoch = operation.epoch
+        operation.epoch = None
+        epoch.count -= 1
+        if epoch.count == 0 and epoch is not self._epoch:
+            self._end_epochs()
+        if self.room_waiters:
+            self._tell_room_waiters()
+        if self._instant and not self._at_instant:
             self._run_instant()
 
     def cancel(self, operation: Operation) -> bool:
@@ -175,14 +249,13 @@ class Ledger:
     def _make_ready(self, operation: Operation) -> None:
         """All predecessors are done: hand it to its device, unless it is to be skipped."""
         if operation.failure is None:
-            for resource in operation.reads:
+            for resource in operation.inherits:
                 if resource._failure is not None:
                     operation.failure = resource._failure
-            for resource in operation.updates:
-                if resource._failure is not None:
-                    operation.failure = resource._failure
+                    break
             if (
-                operation.epoch.number <= self._skip_through
+                self._skip_through >= 0
+                and operation.epoch.number <= self._skip_through
                 and operation.device is not None
                 and operation.failure is None
             ):
@@ -205,7 +278,7 @@ class Ledger:
         device = operation.device
         device.policy.push(operation)
         device.n_ready += 1
-        if not device.stirred:
+        if not device.stirred and (device.idle or device.free_seats > 0):
             device.stirred = True
             self.stirred.append(device)
 
@@ -216,44 +289,14 @@ class Ledger:
         operation.fn = None
 
     def _run_instant(self) -> None:
+        self._at_instant = True
         instant = self._instant
         while instant:
             operation = instant.popleft()
             for hook in self.finished_hooks:
                 hook.finished(operation)
-            self._end(operation)
-
-    def _end(self, operation: Operation) -> None:
-        failure = operation.failure
-        operation.state = DONE
-        self.in_flight -= 1
-        self.nbytes_in_flight -= operation.nbytes
-        for resource in operation.reads:
-            resource._end_read(operation)
-        for resource in operation.writes:
-            resource._end_write(operation, failure)
-        for resource in operation.updates:
-            resource._end_write(operation, failure)
-        if operation.uses is not None:
-            self._give_links_back(operation)
-        if operation.successors is not None:
-            for successor in operation.successors:
-                successor.pending -= 1
-                if successor.pending == 0:
-                    self._make_ready(successor)
-        # Whoever holds on to the operation does not hold on to what it touched.
-        operation.fn = None
-        operation.reads = operation.writes = operation.updates = ()
-        operation.predecessors = operation.successors = _NONE
-        if operation.waiters is not None:
-            self.outbox.extend(operation.waiters)
-        epoch = operation.epoch
-        operation.epoch = None
-        epoch.count -= 1
-        if epoch.count == 0 and epoch is not self._epoch:
-            self._end_epochs()
-        if self.room_waiters:
-            self._tell_room_waiters()
+            self.end(operation)
+        self._at_instant = False
 
     def _end_epochs(self) -> None:
         while self._epochs[0].count == 0 and self._epochs[0] is not self._epoch:

@@ -33,8 +33,8 @@ _Interval = tuple[Resource, int, int, bool]
 def _intervals(operation: Operation) -> list[_Interval]:
     """What an operation touches: resource, start, stop, whether it writes."""
     found = []
-    for role, writes in (("reads", False), ("writes", True), ("updates", True)):
-        for accessible in getattr(operation, role):
+    for touched, writes in ((operation.reads, False), (operation.writes, True)):
+        for accessible in touched:
             region = isinstance(accessible, Region)
             start, stop = (accessible.start, accessible.stop) if region else (0, END)
             found.append((accessible.resource, start, stop, writes))
@@ -83,18 +83,23 @@ class NaiveEngine(base.Engine):
         nbytes: int = 0,
     ) -> Operation:
         self._refuse()
-        touched = {"reads": tuple(reads), "writes": tuple(writes), "updates": tuple(updates)}
-        for role, accessibles in touched.items():
-            for accessible in accessibles:
+        reads, writes, updates = tuple(reads), tuple(writes), tuple(updates)
+        for role, touched in (("reads", reads), ("writes", writes), ("updates", updates)):
+            for accessible in touched:
                 self._adopt(accessible, role)
         self._normalise_uses(uses)
+        if not callable(fn):
+            message = f"push: fn must be callable, got {fn!r}"
+            raise TypeError(message)
         if not isinstance(nbytes, int) or nbytes < 0:
             message = f"push: nbytes must be an integer of at least 0, got {nbytes!r}"
             raise ValueError(message)
         operation = Operation(
             self,
             fn,
-            *touched.values(),
+            reads,
+            writes + updates,
+            reads + updates,
             self._find_device(device or "cpu(0)"),
             priority,
             name if name is not None else getattr(fn, "__name__", "operation"),
@@ -136,7 +141,7 @@ class NaiveEngine(base.Engine):
 
     def _run(self, operation: Operation) -> None:
         """Run an operation, and then the deferred ones that waited for it. With the lock."""
-        for accessible in (*operation.reads, *operation.updates):
+        for accessible in operation.inherits:
             if operation.failure is None:
                 operation.failure = accessible._failure
         for hook in self.granted_hooks:
@@ -146,10 +151,10 @@ class NaiveEngine(base.Engine):
         for hook in self.finished_hooks:
             hook.finished(operation)
         operation.state = DONE
-        for accessible in (*operation.writes, *operation.updates):
+        for accessible in operation.writes:
             accessible._end_write(operation, operation.failure)
         operation.fn = None
-        operation.reads = operation.writes = operation.updates = ()
+        operation.reads = operation.writes = operation.inherits = ()
         while (following := self._next_deferred()) is not None:
             self._run(following)
 
@@ -210,7 +215,7 @@ class NaiveEngine(base.Engine):
         if not isinstance(target, (Resource, Region)):
             message = f"wait: what can be waited for is an operation or a resource, not {target!r}"
             raise TypeError(message)
-        owner = target.resource.engine
+        owner = target.resource.owner
         if owner is not self and owner is not None and owner._stopped is None:
             return owner.wait(target, timeout)
         self._adopt(target, "target")
@@ -221,7 +226,7 @@ class NaiveEngine(base.Engine):
 
     def _writers(self, target: Accessible) -> list[Operation]:
         """The operations in flight that write the target."""
-        reader = Operation(self, None, (target,), (), (), None, 0, "wait", 0, None)
+        reader = Operation(self, None, (target,), (), (target,), None, 0, "wait", 0, None)
         return [o for o in (*self._stack, *self._deferred) if _conflict(o, reader)]
 
     def _refuse_unfinished(self, operations: list[Operation]) -> None:

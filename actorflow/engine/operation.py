@@ -33,7 +33,17 @@ DONE: Final = 5  # its resources are released and its outcome is final
 STATE_NAMES: Final = ("sent", "waiting", "ready", "running", "ended", "done")
 
 _PACKAGE = str(Path(__file__).parent.parent)
-_is_ours: dict[str, bool] = {}  # file name of code -> lies in this package
+
+
+class _Ours(dict[str, bool]):
+    """Whether a file name of code lies in this package, looked up once per file."""
+
+    def __missing__(self, file_name: str) -> bool:
+        ours = self[file_name] = file_name.startswith(_PACKAGE)
+        return ours
+
+
+is_ours: Final = _Ours()
 
 
 class Operation:
@@ -46,6 +56,9 @@ class Operation:
       priority: higher goes first where the policy looks at it.
       nbytes: bytes counted against the engine's budget until the operation has ended.
       device: where it runs.
+      reads: what it reads.
+      writes: what it writes or updates.
+      inherits: what it reads or updates, that is, whose errors it passes on.
       result: what its function returned, once it is done.
       failure: why it failed or was skipped, once it is done; None if it succeeded.
     """
@@ -57,6 +70,7 @@ class Operation:
         "epoch",
         "failure",
         "fn",
+        "inherits",
         "name",
         "nbytes",
         "next_link",
@@ -68,7 +82,6 @@ class Operation:
         "site",
         "state",
         "successors",
-        "updates",
         "uses",
         "waiters",
         "writes",
@@ -80,7 +93,7 @@ class Operation:
         fn: Callable[..., Any] | None,
         reads: tuple[Accessible, ...],
         writes: tuple[Accessible, ...],
-        updates: tuple[Accessible, ...],
+        inherits: tuple[Accessible, ...],
         device: Device | None,
         priority: int,
         name: str,
@@ -91,7 +104,7 @@ class Operation:
         self.fn = fn
         self.reads = reads
         self.writes = writes
-        self.updates = updates
+        self.inherits = inherits
         self.device = device
         self.priority = priority
         self.name = name
@@ -207,11 +220,7 @@ def capture_line() -> Site | None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        ours = _is_ours.get(code.co_filename)
-        if not ours:
-            if ours is None and _classify(code.co_filename):
-                frame = frame.f_back
-                continue
+        if not is_ours[code.co_filename]:
             return (code, frame.f_lasti)
         frame = frame.f_back
     return None
@@ -223,16 +232,10 @@ def capture_stack() -> Site | None:
     site: list[Any] = []
     while frame is not None:
         code = frame.f_code
-        if not _classify(code.co_filename):
+        if not is_ours[code.co_filename]:
             site += (code, frame.f_lasti)
         frame = frame.f_back
     return tuple(site) or None
-
-
-def _classify(file_name: str) -> bool:
-    """Say whether code of that file is this package's."""
-    ours = _is_ours[file_name] = file_name.startswith(_PACKAGE)
-    return ours
 
 
 def _line_number(code: CodeType, instruction: int) -> int:

@@ -28,8 +28,8 @@ class Policy(Protocol):
     def push(self, operation: Operation) -> None:
         """Take an operation that has become ready.
 
-        `operation.name`, `.priority`, `.nbytes`, `.reads`, `.writes`, `.updates` and
-        `.successors` (who waits for it so far) may be looked at.
+        `operation.name`, `.priority`, `.nbytes`, `.reads`, `.writes` (what it updates included)
+        and `.successors` (who waits for it so far, or None) may be looked at.
         """
         ...
 

@@ -32,7 +32,7 @@ class Resource(Access):
       name: what people call it, in explanations and errors.
     """
 
-    __slots__ = ("__weakref__", "engine", "name")
+    __slots__ = ("__weakref__", "name", "owner")
 
     def __init__(self, name: str = "resource") -> None:
         # Written out, not left to Access: every array makes one of these.
@@ -40,7 +40,7 @@ class Resource(Access):
         self._readers = None
         self._failure = None
         self._parts = None
-        self.engine: Engine | None = None
+        self.owner: Engine | None = None
         self.name = name
 
     def __repr__(self) -> str:
@@ -66,6 +66,10 @@ class Region:
 
     __slots__ = ("resource", "start", "stop")
 
+    # The engine asks every resource whether its parts are accessed; a region is one.
+    _parts: Final = True
+    _readers: Final = None
+
     def __init__(self, resource: Resource, start: int, stop: int) -> None:
         if not 0 <= start < stop <= END:
             message = f"Region of {resource.name!r}: need 0 <= start < stop, got {start}, {stop}"
@@ -83,13 +87,13 @@ class Region:
         return f"{self.resource.name}[{self.start}:{self.stop}]"
 
     @property
-    def engine(self) -> Engine | None:
-        """The engine of its resource."""
-        return self.resource.engine
+    def owner(self) -> Engine | None:
+        """The engine that its resource belongs to."""
+        return self.resource.owner
 
-    @engine.setter
-    def engine(self, engine: Engine | None) -> None:
-        self.resource.engine = engine
+    @owner.setter
+    def owner(self, engine: Engine | None) -> None:
+        self.resource.owner = engine
 
     def _open(self) -> Parts:
         resource = self.resource

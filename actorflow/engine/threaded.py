@@ -131,43 +131,65 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
             updates = tuple(updates)
         try:
             for accessible in reads:
-                if accessible.engine is not self:
+                if accessible.owner is not self:
                     self._adopt(accessible, "reads")
             for accessible in writes:
-                if accessible.engine is not self:
+                if accessible.owner is not self:
                     self._adopt(accessible, "writes")
             for accessible in updates:
-                if accessible.engine is not self:
+                if accessible.owner is not self:
                     self._adopt(accessible, "updates")
         except AttributeError:
             self._adopt(accessible, "reads, writes and updates")
             raise
-        if (
-            self.in_flight >= self.max_ops
-            or self.nbytes_in_flight + nbytes > self.max_nbytes
-            or nbytes < 0
-        ):
+        if self.in_flight >= self.max_ops or nbytes:
             self._make_room(nbytes)
+        if not callable(fn):
+            message = f"push: fn must be callable, got {fn!r}"
+            raise TypeError(message)
+        if name is None:
+            try:
+                name = fn.__name__
+            except AttributeError:
+                name = "operation"
         operation = Operation(
             self,
             fn,
             reads,
             writes,
-            updates,
+            reads,
             self._cpu0 if device is None else self._find_device(device),
             priority,
-            name if name is not None else getattr(fn, "__name__", "operation"),
+            name,
             nbytes,
             None if self._capture is None else self._capture(),
         )
+        if updates:
+            operation.writes = writes + updates if writes else updates
+            operation.inherits = reads + updates if reads else updates
         if uses:
             operation.uses = self._normalise_uses(uses)
             operation.next_link = 0
         if self.pushed_hooks:
             for hook in self.pushed_hooks:
                 hook.pushed(operation)
-        self._mailbox.append(operation)
-        self._turn()
+        mailbox = self._mailbox
+        if mailbox or not self._lock.acquire(False):  # noqa: FBT003
+            mailbox.append(operation)
+            self._turn()
+            return operation
+        # Nobody else is at it: spare the way through the mailbox.
+        try:
+            self.admit(operation)
+            if mailbox or self.stirred:
+                self._drain()
+        except BaseException as error:
+            self._break(error)
+            raise
+        finally:
+            self._lock.release()
+        if mailbox or self.outbox or self._to_start:
+            self._turn()
         return operation
 
     def push_async(  # noqa: D102 -- base.Engine.push_async
@@ -187,6 +209,8 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
         if not isinstance(nbytes, int) or nbytes < 0:
             message = f"push: nbytes must be an integer of at least 0, got {nbytes!r}"
             raise ValueError(message)
+        if self.in_flight < self.max_ops and self.nbytes_in_flight + nbytes <= self.max_nbytes:
+            return
         if self.current_operation() is not None:
             return  # who waited here would hold up what it waits for
         if self.in_flight == 0:
@@ -268,7 +292,11 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
             try:
                 if ended is not None:
                     self.end(ended)
-                operation = self._seek(worker)
+                device = worker.device
+                if device.n_ready and not worker.woken and device.free_seats >= 0:
+                    operation = self.pick(device, worker)
+                else:
+                    operation = self._seek(worker)
                 if mailbox or self.stirred:
                     self._drain()
             except BaseException as error:

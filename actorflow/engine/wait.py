@@ -127,7 +127,7 @@ class Waits:
         else:
             if self._is_readable(target):
                 return None
-            owner = target.resource.engine
+            owner = target.resource.owner
             if owner is not self:
                 return owner.wait(target, timeout)
             operation = self._fence(target)
@@ -144,7 +144,7 @@ class Waits:
     def _fence(self, target: Accessible) -> Operation:
         """An operation that reads the target and does nothing: it ends when that is written."""
         return Operation(
-            self, None, (target,), (), (), None, 0, f"wait for {target.name}", 0, None
+            self, None, (target,), (), (target,), None, 0, f"wait for {target.name}", 0, None
         )
 
     def _is_readable(self, target: Accessible) -> bool:
@@ -157,7 +157,7 @@ class Waits:
         if not isinstance(target, (Resource, Region)):
             message = f"wait: what can be waited for is an operation or a resource, not {target!r}"
             raise TypeError(message)
-        owner = target.resource.engine
+        owner = target.resource.owner
         if owner is not self:
             if owner is not None and owner._stopped is None:
                 return False
@@ -178,12 +178,12 @@ class Waits:
     def read(self, fn: Callable[[], Any], reads: Iterable[Accessible], name: str = "read") -> Any:  # noqa: ANN401, D102
         reads = tuple(reads)
         for accessible in reads:
-            if accessible.engine is not self:
-                owner = accessible.engine
+            if accessible.owner is not self:
+                owner = accessible.owner
                 if owner is not None and owner._stopped is None:
                     return owner.read(fn, reads, name)
                 self._adopt(accessible, "reads")
-        operation = Operation(self, fn, reads, (), (), None, 0, name, 0, None)
+        operation = Operation(self, fn, reads, (), reads, None, 0, name, 0, None)
         self._enter()
         try:
             ready = self._all_readable(reads)
@@ -387,7 +387,7 @@ class Waits:
             if self._is_readable(target):
                 await checkpoint()
                 return None
-            owner = target.resource.engine
+            owner = target.resource.owner
             if owner is not self:
                 return await owner.wait_async(target)
             operation = self._fence(target)
@@ -465,14 +465,14 @@ class Waits:
     ) -> Any:  # noqa: ANN401
         reads = tuple(reads)
         for accessible in reads:
-            if accessible.engine is not self:
-                owner = accessible.engine
+            if accessible.owner is not self:
+                owner = accessible.owner
                 if owner is not None and owner._stopped is None:
                     return await owner.read_async(fn, reads, name, nbytes)
                 self._adopt(accessible, "reads")
         if nbytes > _LARGE_NBYTES and self._stopped is None:
             return await self.push(fn, reads=reads, name=name)
-        operation = Operation(self, fn, reads, (), (), None, 0, name, 0, None)
+        operation = Operation(self, fn, reads, (), reads, None, 0, name, 0, None)
         self._mailbox.append(operation)
         self._turn()
         try:

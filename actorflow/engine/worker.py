@@ -60,7 +60,7 @@ class Device:
         self.n_ready = 0
         self.idle: list[Worker] = []
         self.spare: list[Worker] = []
-        self.free_seats = n_workers
+        self.free_seats = n_workers or 1  # without threads, callers may always
         self.waking = 0
         self.stirred = False
         self.n_started = 0

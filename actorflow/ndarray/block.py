@@ -47,7 +47,7 @@ class Block(Resource):
     ) -> None:
         # What `Resource.__init__` does, written out: each new array pays for this call.
         self.name = "array"
-        self.engine = None
+        self.owner = None
         self._writer = None
         self._readers = None
         self._failure = None

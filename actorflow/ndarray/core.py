@@ -89,7 +89,7 @@ class ArrayCore:
         return self._view()
 
     def _require_declared(self, operation: Operation) -> None:
-        for declared in (*operation.reads, *operation.writes, *operation.updates):
+        for declared in (*operation.reads, *operation.writes):
             if declared.resource is self._block:
                 if isinstance(declared, Resource):
                     return
@@ -97,7 +97,7 @@ class ArrayCore:
                     return
         raise VerificationError(
             f"operation {operation.name!r} touched an array of shape {self._shape} that it "
-            "declared neither in reads nor in writes nor in updates"
+            "declared neither in what it reads nor in what it writes"
         )
 
     def _overlaps(self, other: ArrayCore) -> bool:
@@ -118,7 +118,7 @@ class ArrayCore:
 
     def _engine(self) -> Engine:
         """The engine that works on it, or else the ambient one."""
-        engine = self._block.engine
+        engine = self._block.owner
         if engine is None or self._block.idle:
             return current_engine()
         return engine
