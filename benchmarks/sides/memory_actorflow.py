@@ -34,10 +34,14 @@ def peak() -> int:
 
 
 def budget(count: int, nbytes: int) -> Case:
-    """Push operations that each hold 1 MiB of their own until they are done."""
+    """Push operations that each hold 1 MiB of their own until they are done.
+
+    They take longer than making them does, so that without a bound they would pile up.
+    """
 
     def consume(block: np.ndarray) -> None:
-        block[0] += 1
+        for _ in range(4):
+            block.sum(dtype=np.uint8)
 
     def run(clock: Clock) -> int:
         with af.Engine(workers=2, max_nbytes=nbytes) as engine:
