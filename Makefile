@@ -56,7 +56,7 @@ bench: $(VENV)/has-examples ## measure, beside the peers that are installed
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 docs: $(VENV)/has-docs ## the documentation as HTML in docs/_build/html; a warning is an error
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+	$(BIN)/sphinx-build --fresh-env --write-all --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 wheel: $(VENV)/has-test ## the source archive and the wheel, in dist/
 	$(BIN)/python -m build --outdir dist

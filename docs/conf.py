@@ -1,5 +1,6 @@
 """Settings of the documentation: `make docs` builds it."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -25,3 +26,21 @@ napoleon_custom_sections = [("Shapes", "params_style"), ("Cost", "notes_style")]
 
 html_theme = "furo"
 html_title = f"actorflow {release}"
+
+
+def _as_rst(_app, _what, _name, _object, _options, lines):
+    """Two habits of our docstrings that reStructuredText lacks: `Name`s, and tables between bars."""
+    text = re.sub(r"(?<=\w)`(?=s\b)", r"`\\ ", "\n".join(lines))
+    lines[:] = re.sub(r"(?m)(?:^\|.*\|\n?)+", _list_table, text + "\n").splitlines()
+
+
+def _list_table(table):
+    rows = [[cell.strip() for cell in row[1:-1].split("|")] for row in table[0].splitlines()]
+    del rows[1]  # the rule below the heading
+    body = [f"   {'  ' if n else '* '}- {cell}" for row in rows for n, cell in enumerate(row)]
+    return "\n".join([".. list-table::", "   :header-rows: 1", "", *body, "", ""])
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", _as_rst)
