@@ -29,7 +29,7 @@ html_title = f"actorflow {release}"
 
 
 def _as_rst(_app, _what, _name, _object, _options, lines):
-    """Two habits of our docstrings that reStructuredText lacks: `Name`s, and tables between bars."""
+    """Turn what our docstrings have and reStructuredText has not: `Name`s and barred tables."""
     text = re.sub(r"(?<=\w)`(?=s\b)", r"`\\ ", "\n".join(lines))
     lines[:] = re.sub(r"(?m)(?:^\|.*\|\n?)+", _list_table, text + "\n").splitlines()
 
