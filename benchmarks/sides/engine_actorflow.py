@@ -6,6 +6,7 @@ usage: engine_actorflow.py GRAPH=COUNT...
 import platform
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -44,7 +45,7 @@ def main() -> None:
     with af.Engine(workers=2) as engine:
         wanted = [graphs.from_argument(argument) for argument in sys.argv[1:]]
         cases = {graph.name: case(engine, graph) for graph in wanted}
-        serve(cases, f"actorflow {af.__version__} on CPython {platform.python_version()}")
+        serve(cases, f"actorflow {version("actorflow")} on CPython {platform.python_version()}")
 
 
 if __name__ == "__main__":

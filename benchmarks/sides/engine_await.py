@@ -4,6 +4,7 @@ usage: engine_await.py COUNT
 """
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -50,7 +51,7 @@ def to_thread_case(count: int) -> Case:
 
 def main(count: int) -> None:
     cases = {"push": push_case(count), "to_thread": to_thread_case(count)}
-    serve(cases, f"actorflow {af.__version__}, trio {trio.__version__}")
+    serve(cases, f"actorflow {version("actorflow")}, trio {trio.__version__}")
 
 
 if __name__ == "__main__":

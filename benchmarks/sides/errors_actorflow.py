@@ -5,6 +5,7 @@ usage: errors_actorflow.py COUNT; the level is set by AF_ENGINE_TRACE
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -41,7 +42,7 @@ def main(count: int) -> None:
     """Serve the two cases."""
     with af.Engine(workers=2) as engine:
         cases = {"shallow": case(engine, count, 0), "deep": case(engine, count, 20)}
-        serve(cases, f"actorflow {af.__version__}, {os.environ.get('AF_ENGINE_TRACE')}")
+        serve(cases, f"actorflow {version("actorflow")}, {os.environ.get('AF_ENGINE_TRACE')}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ usage: imperative_actorflow.py COUNT
 
 import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -63,7 +64,7 @@ def chain(count: int) -> Case:
 def main(count: int) -> None:
     """Serve the three cases."""
     cases = {"fresh": fresh(count), "out": out(count), "chain": chain(count)}
-    serve(cases, f"actorflow {af.__version__} on CPython {platform.python_version()}")
+    serve(cases, f"actorflow {version("actorflow")} on CPython {platform.python_version()}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -136,7 +137,7 @@ def main(count: int, nbytes: int) -> None:
         "dropped": dropped(count),
         "idle": idle(count),
     }
-    serve(cases, f"actorflow {af.__version__}")
+    serve(cases, f"actorflow {version("actorflow")}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ usage: overlap_actorflow.py COUNT       operations in a chain
 
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -77,7 +78,7 @@ def main(count: int) -> None:
             "sleep": overlapped(engine, 0, chains=0, sleep=sleep),
             "both": overlapped(engine, count, chains=1, sleep=sleep),
         }
-        serve(cases, f"actorflow {af.__version__}, NumPy {np.__version__}")
+        serve(cases, f"actorflow {version("actorflow")}, NumPy {np.__version__}")
 
 
 if __name__ == "__main__":
