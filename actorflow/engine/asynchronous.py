@@ -32,7 +32,7 @@ class Start:
         self._home = home
         self.__name__ = getattr(fn, "__name__", "operation")
 
-    def begin(self, operation: Operation) -> None:
+    def __call__(self, operation: Operation) -> None:
         """Start it; its completion ends the operation."""
         completion = Completion(operation)
         fn = self._fn

@@ -81,6 +81,7 @@ class NaiveEngine(base.Engine):
         priority: int = 0,
         name: str | None = None,
         nbytes: int = 0,
+        quick: bool = False,  # noqa: ARG002 -- everything runs in the caller
     ) -> Operation:
         self._refuse()
         reads, writes, updates = tuple(reads), tuple(writes), tuple(updates)
@@ -169,7 +170,7 @@ class NaiveEngine(base.Engine):
         token = ambient.engine_here.set(self)
         try:
             if isinstance(operation.fn, asynchronous.Start):
-                operation.fn.begin(operation)
+                operation.fn(operation)
                 while operation.state == RUNNING:
                     self._lock.wait()
             else:

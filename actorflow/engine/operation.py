@@ -54,6 +54,7 @@ class Operation:
     Attributes:
       name: the operator's name, for people.
       priority: higher goes first where the policy looks at it.
+      quick: whether a task that awaits it may run it in the event loop's thread.
       nbytes: bytes counted against the engine's budget until the operation has ended.
       device: where it runs.
       reads: what it reads.
@@ -77,6 +78,7 @@ class Operation:
         "pending",
         "predecessors",
         "priority",
+        "quick",
         "reads",
         "result",
         "site",
@@ -117,6 +119,7 @@ class Operation:
         self.successors: list[Operation] | None = None  # who was told to wait for it
         self.failure: Failure | None = None
         self.waiters: list[Waiter] | None = None
+        self.quick = False
         self.uses: tuple[tuple[Link, int], ...] | None = None
 
     def __repr__(self) -> str:

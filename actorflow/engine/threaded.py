@@ -120,6 +120,7 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
         priority: int = 0,
         name: str | None = None,
         nbytes: int = 0,
+        quick: bool = False,
     ) -> Operation:
         if self._stopped is not None:
             self._refuse()
@@ -167,6 +168,8 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
         if updates:
             operation.writes = writes + updates if writes else updates
             operation.inherits = reads + updates if reads else updates
+        if quick:
+            operation.quick = True
         if uses:
             operation.uses = self._normalise_uses(uses)
             operation.next_link = 0
@@ -323,7 +326,7 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
         try:
             fn = operation.fn
             if fn.__class__ is asynchronous.Start:
-                fn.begin(operation)
+                fn(operation)
                 return False
             operation.result = fn()
         except BaseException as error:  # noqa: BLE001 -- whatever it is, whoever waits gets it

@@ -42,6 +42,7 @@ __all__ = ["Waits"]
 
 _HELP_SEARCH: Final = 64  # operations looked at for one that a waiting caller could run
 _HELP_DEPTH: Final = 16  # operations inside waits of others in one thread; then spare workers
+_QUICK_HELPS: Final = 64  # quick operations that one await runs itself, at most
 _LARGE_NBYTES: Final = 1 << 20  # reads of more than this are not made in an event loop's thread
 
 
@@ -308,11 +309,16 @@ class Waits:
 
     # -- Helping -----------------------------------------------------------------------------
 
-    def _help(self, target: Target | None, worker: Worker | None) -> Operation | None:
-        """Run one operation that the target (or anybody) waits for in this thread, if there is one."""
+    def _help(
+        self, target: Target | None, worker: Worker | None, *, quick: bool = False
+    ) -> Operation | None:
+        """Run one operation that the target (or anybody) waits for in this thread, if there is one.
+
+        With `quick`, only one that may run in an event loop's thread.
+        """
         self._enter()
         try:
-            operation = self._find_help(target, worker)
+            operation = self._find_help(target, worker, quick=quick)
         finally:
             self._leave()
         if operation is None:
@@ -340,10 +346,12 @@ class Waits:
             failure.raise_()  # it was meant for this thread
         return operation
 
-    def _find_help(self, target: Target | None, worker: Worker | None) -> Operation | None:
+    def _find_help(
+        self, target: Target | None, worker: Worker | None, *, quick: bool
+    ) -> Operation | None:
         """Take a ready operation that the target waits for. In a turn."""
         wanted = None if target is None else target.operation
-        if worker is None and (wanted is None or self.workers == 0):
+        if not quick and worker is None and (wanted is None or self.workers == 0):
             # Everything is waited for, or there is no thread but this: the policy chooses.
             for device in self._devices.values():
                 if device.n_ready and self._take_seat(device):
@@ -357,6 +365,8 @@ class Waits:
             operation = stack.pop()
             seen += 1
             if operation.state == READY and operation.failure is None:
+                if quick and not operation.quick:
+                    continue
                 device = operation.device
                 if (worker is not None and worker.device is device) or self._take_seat(device):
                     self.take(operation)
@@ -401,9 +411,12 @@ class Waits:
 
     async def _await_target(self, target: Target) -> None:
         """Wait in a task until the target is over."""
-        if target.over:
-            await checkpoint()
-            return
+        for _ in range(_QUICK_HELPS):
+            if target.over:
+                await checkpoint()
+                return
+            if target.operation is None or self._help(target, None, quick=True) is None:
+                break
         inside = self.current_operation()
         worker = ambient.here.worker if inside is not None else None
         if worker is not None and worker.operation is not inside:
