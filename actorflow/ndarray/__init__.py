@@ -2,5 +2,6 @@
 
 from actorflow.ndarray.array import NDArray
 from actorflow.ndarray.block import Block, host_memory
+from actorflow.ndarray.explain import explain
 
-__all__ = ["Block", "NDArray", "host_memory"]
+__all__ = ["Block", "NDArray", "explain", "host_memory"]

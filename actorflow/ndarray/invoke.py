@@ -88,10 +88,10 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                     nbytes=nbytes,
                 )
                 return out
-            target = out._block
             if (
-                out._shape == shape
-                and target.dtype is dtype
+                out.__class__ is lhs.__class__
+                and out._shape == shape
+                and (target := out._block).dtype is dtype
                 and target.context is block.context
                 and out._writable
             ):
@@ -134,9 +134,9 @@ def with_scalar(
         else:
             run = kernels.run_into_left if reverse else kernels.run_into_right
     else:
-        target = out._block
         if (
-            target.dtype is not dtype
+            out.__class__ is not data.__class__
+            or (target := out._block).dtype is not dtype
             or out._shape != data._shape
             or target.context is not block.context
             or not out._writable

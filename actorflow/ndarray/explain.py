@@ -1,0 +1,33 @@
+"""Why an array, an operation or a resource is not ready."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actorflow.engine import Operation, current_engine
+from actorflow.ndarray.core import ArrayCore
+
+if TYPE_CHECKING:
+    from actorflow.engine import Accessible
+
+__all__ = ["explain"]
+
+
+def explain(x: ArrayCore | Operation | Accessible) -> str:
+    """Print why `x` is not ready: the chain of operations and holders that it waits for.
+
+    It never waits itself, so it may be called from anywhere, also from a debugger or another
+    thread while a program hangs.
+
+    Args:
+      x: an array, an operation or a resource.
+
+    Returns:
+      What it prints: one line per operation, with the resources that stand between them and the
+      lines of the program where they were pushed.
+    """
+    target = x._resource if isinstance(x, ArrayCore) else x
+    engine = target.engine if isinstance(target, Operation) else target.resource.owner
+    text = (engine or current_engine()).explain(target)
+    print(text)  # noqa: T201 -- that is what it is for
+    return text
