@@ -48,7 +48,7 @@ def peers(pythons: Sequence[str]) -> list[Environment]:
         Environment(
             f"actorflow-{python}",
             ("-e", str(HERE.parent), "trio"),
-            "import actorflow.nd; from importlib.metadata import version; print(version('actorflow'))",
+            "import actorflow.nd, importlib.metadata as m; print(m.version('actorflow'))",
             python,
         )
         for python in pythons

@@ -45,7 +45,7 @@ def main() -> None:
     with af.Engine(workers=2) as engine:
         wanted = [graphs.from_argument(argument) for argument in sys.argv[1:]]
         cases = {graph.name: case(engine, graph) for graph in wanted}
-        serve(cases, f"actorflow {version("actorflow")} on CPython {platform.python_version()}")
+        serve(cases, f"actorflow {version('actorflow')} on CPython {platform.python_version()}")
 
 
 if __name__ == "__main__":

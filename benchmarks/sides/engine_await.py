@@ -51,7 +51,7 @@ def to_thread_case(count: int) -> Case:
 
 def main(count: int) -> None:
     cases = {"push": push_case(count), "to_thread": to_thread_case(count)}
-    serve(cases, f"actorflow {version("actorflow")}, trio {trio.__version__}")
+    serve(cases, f"actorflow {version('actorflow')}, trio {trio.__version__}")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main(count: int) -> None:
     """Serve the two cases."""
     with af.Engine(workers=2) as engine:
         cases = {"shallow": case(engine, count, 0), "deep": case(engine, count, 20)}
-        serve(cases, f"actorflow {version("actorflow")}, {os.environ.get('AF_ENGINE_TRACE')}")
+        serve(cases, f"actorflow {version('actorflow')}, {os.environ.get('AF_ENGINE_TRACE')}")
 
 
 if __name__ == "__main__":

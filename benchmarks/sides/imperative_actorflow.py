@@ -64,7 +64,7 @@ def chain(count: int) -> Case:
 def main(count: int) -> None:
     """Serve the three cases."""
     cases = {"fresh": fresh(count), "out": out(count), "chain": chain(count)}
-    serve(cases, f"actorflow {version("actorflow")} on CPython {platform.python_version()}")
+    serve(cases, f"actorflow {version('actorflow')} on CPython {platform.python_version()}")
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def main(count: int, nbytes: int) -> None:
         "dropped": dropped(count),
         "idle": idle(count),
     }
-    serve(cases, f"actorflow {version("actorflow")}")
+    serve(cases, f"actorflow {version('actorflow')}")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def main(count: int) -> None:
             "sleep": overlapped(engine, 0, chains=0, sleep=sleep),
             "both": overlapped(engine, count, chains=1, sleep=sleep),
         }
-        serve(cases, f"actorflow {version("actorflow")}, NumPy {np.__version__}")
+        serve(cases, f"actorflow {version('actorflow')}, NumPy {np.__version__}")
 
 
 if __name__ == "__main__":
