@@ -1,0 +1,203 @@
+"""Learn to read handwritten digits: a program in straight lines that the engine overlaps.
+
+    python examples/digits.py [--epochs 20] [--workers 2] [--seed 1] [--quick]
+
+A network of layers 784-128-64-10 learns from real images by stochastic gradient descent with
+momentum. Everything it computes is an operation on arrays, pushed ahead: forward, backward and
+update of a whole epoch are sent in one go, and the program waits once per epoch, for what it
+reports. The engine finds out by itself what may run at the same time, such as a layer's gradient
+and the error of the layer below, and that an update has to wait for whoever still reads the
+weights.
+"""
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Callable
+
+import trio
+
+import actorflow as af
+from actorflow import nd
+
+try:
+    from digits_data import Digits, Score, load_digits, score_scikit_learn
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+    from rich.table import Table
+except ImportError as error:
+    sys.exit(
+        f"examples/digits.py needs {error.name}, which is not installed. "
+        "All that the examples need comes with:\n    pip install 'actorflow[examples]'"
+    )
+
+SIZES = (784, 128, 64, 10)
+BATCH = 100  # images per step
+RATE = 0.1
+MOMENTUM = 0.9
+
+Report = Callable[[float, float], None]  # called with loss and accuracy
+
+
+class Parameter:
+    """An array that learns, and the momentum with which it moves."""
+
+    def __init__(self, value: nd.NDArray) -> None:
+        self.value = value
+        self.speed = nd.zeros(value.shape)
+
+    def update(self, gradient: nd.NDArray) -> None:
+        """Move against a gradient that was scaled by the learning rate."""
+        self.speed *= MOMENTUM
+        self.speed -= gradient
+        self.value += self.speed
+
+
+class Network:
+    """Fully connected layers with rectifiers between them, and softmax at the end."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        self.layers = []
+        for inputs, outputs in itertools.pairwise(sizes):
+            bound = (6 / (inputs + outputs)) ** 0.5
+            weight = af.random.uniform(-bound, bound, (inputs, outputs))
+            self.layers.append((Parameter(weight), Parameter(nd.zeros((outputs,)))))
+
+    def forward(self, images: nd.NDArray) -> list[nd.NDArray]:
+        """What each layer gets, the images first; then what the last one gives: the scores."""
+        values = [images]
+        for weight, bias in self.layers:
+            if len(values) > 1:
+                values[-1] = nd.maximum(values[-1], 0)
+            values.append(nd.dot(values[-1], weight.value) + bias.value)
+        return values
+
+    def step(self, images: nd.NDArray, targets: nd.NDArray) -> nd.NDArray:
+        """Learn from one batch; return its loss, of shape (1,). Nothing here waits for a result.
+
+        Args:
+          images: (batch, pixels).
+          targets: (batch, classes), 1 for the class that each image shows, else 0.
+        """
+        *values, scores = self.forward(images)
+        scores -= nd.max(scores, axis=1, keepdims=True)
+        scores -= nd.log(nd.sum(nd.exp(scores), axis=1, keepdims=True))
+        loss = nd.sum(scores * targets) / -BATCH
+
+        # Times the learning rate here, so that no gradient has to be.
+        error = (nd.exp(scores) - targets) * (RATE / BATCH)
+        for (weight, bias), value in zip(reversed(self.layers), reversed(values), strict=True):
+            weight_gradient = nd.dot(value, error, transpose_a=True)
+            bias_gradient = nd.sum(error, axis=0)
+            if value is not images:
+                # Pushed before the update, so it reads the weights as they were.
+                error = nd.dot(error, weight.value, transpose_b=True) * (value > 0)
+            weight.update(weight_gradient)
+            bias.update(bias_gradient)
+        return loss
+
+    def accuracy(self, images: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:
+        """The share of images recognised, of shape (1,)."""
+        found = nd.argmax(self.forward(images)[-1], axis=1)
+        return nd.mean(nd.equal(found, labels).astype("float32"))
+
+
+async def train(digits: Digits, epochs: int, report: Report) -> Score:
+    """Train a network, and report loss and held-out accuracy after each epoch."""
+    start = time.perf_counter()
+    network = Network(SIZES)
+    images = nd.array(digits.images)
+    targets = nd.onehot_encode(nd.array(digits.labels), nd.empty((len(digits.labels), SIZES[-1])))
+    held_out = nd.array(digits.held_out_images), nd.array(digits.held_out_labels, dtype="int64")
+
+    loss = accuracy = float("nan")
+    for _ in range(epochs):
+        order = af.random.permutation(len(images))
+        losses = nd.zeros((1,))
+        for first in range(0, len(images), BATCH):
+            batch = order[first : first + BATCH]
+            losses += network.step(nd.take(images, batch), nd.take(targets, batch))
+        right = network.accuracy(*held_out)
+        # All of the epoch has been pushed, and much of it has run. Here is the only wait.
+        loss = float((await losses)[0]) * BATCH / len(images)
+        accuracy = float((await right)[0])
+        report(loss, accuracy)
+    return Score(loss, accuracy, time.perf_counter() - start)
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Train, compare, and say how the engine was used."""
+    console = Console()
+    digits = load_digits(quick=options.quick)
+    console.print(
+        f"{len(digits.images)} images to learn from, {len(digits.held_out_images)} held out, "
+        f"layers {'-'.join(map(str, SIZES))}, batches of {BATCH}"
+    )
+    statistics = af.engine.Statistics()
+    columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    af.random.seed(options.seed)
+    async with af.Engine(options.workers, instruments=[statistics]):
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("training", total=options.epochs)
+
+            def report(loss: float, accuracy: float) -> None:
+                text = f"loss {loss:.4f}, held-out accuracy {accuracy:.3f}"
+                progress.update(task, advance=1, description=text)
+                progress.console.print(f"epoch {int(progress.tasks[task].completed):2}: {text}")
+
+            ours = await train(digits, options.epochs, report)
+    show_engine(console, statistics.report())
+    theirs = score_scikit_learn(
+        digits, SIZES[1:-1], epochs=options.epochs, batch=BATCH, rate=RATE, seed=options.seed
+    )
+    show_scores(console, {"actorflow": ours, "scikit-learn": theirs}, len(digits.held_out_labels))
+
+
+def show_engine(console: Console, report: af.engine.StatisticsReport) -> None:
+    """Print which operations ran, how long, and how many at a time."""
+    table = Table("operation", title="the engine's operations")
+    for heading in ("count", "run, us each", "waited, us each", "run, s in all"):
+        table.add_column(heading, justify="right")
+    for row in report.operations[:12]:
+        each = row.running / row.count * 1e6, row.queued / row.count * 1e6
+        table.add_row(row.name, str(row.count), *(f"{us:.1f}" for us in each), f"{row.running:.3f}")
+    console.print(table)
+    console.print(
+        f"{report.count} operations in {report.wall:.2f} s; while any ran, "
+        f"{report.overlap:.2f} ran at a time"
+    )
+
+
+def show_scores(console: Console, scores: dict[str, Score], held_out: int) -> None:
+    """Print how well the classifiers do, side by side."""
+    share = max(score.accuracy for score in scores.values())
+    error = (share * (1 - share) / held_out) ** 0.5
+    table = Table(
+        "",
+        title=f"the same layers, images and rule, {held_out} images held out",
+        caption=f"one standard error of an accuracy is {error:.3f}",
+    )
+    for name in scores:
+        table.add_column(name, justify="right")
+    table.add_row("held-out accuracy", *(f"{score.accuracy:.3f}" for score in scores.values()))
+    table.add_row("loss", *(f"{score.loss:.4f}" for score in scores.values()))
+    table.add_row("seconds", *(f"{score.seconds:.2f}" for score in scores.values()))
+    console.print(table)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=20, help="times through all images")
+    parser.add_argument("--workers", type=int, default=2, help="operations that run at a time")
+    parser.add_argument("--seed", type=int, default=1, help="of all random numbers")
+    parser.add_argument("--quick", action="store_true", help="only 600 of the images")
+    options = parser.parse_args(arguments)
+    if options.epochs < 1 or options.workers < 1:
+        parser.error("--epochs and --workers must be at least 1")
+    return options
+
+
+if __name__ == "__main__":
+    trio.run(main, parse())
