@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from sphinx.util import inspect
+
 _settings = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))
 
 project = "actorflow"
@@ -41,6 +43,17 @@ def _list_table(table):
     return "\n".join([".. list-table::", "   :header-rows: 1", "", *body, "", ""])
 
 
+def _by_init(_app, what, _name, documented, _options, signature, returns):
+    """Show the arguments of `__init__`, also where `__new__` chooses a subclass."""
+    if what == "class" and {"__new__", "__init__"} <= vars(documented).keys():
+        arguments = inspect.signature(documented.__init__, bound_method=True)
+        signature = inspect.stringify_signature(
+            arguments, show_return_annotation=False, unqualified_typehints=True
+        )
+    return signature, returns
+
+
 def setup(app):
     """Called by Sphinx."""
+    app.connect("autodoc-process-signature", _by_init)
     app.connect("autodoc-process-docstring", _as_rst)
