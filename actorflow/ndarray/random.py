@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 import weakref
 from functools import partial
+from operator import index
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -115,7 +116,7 @@ def seed(seed_state: int) -> None:
       TypeError: it is no integer.
       ValueError: it is negative.
     """
-    state = seed_state.__index__()
+    state = index(seed_state)
     if state < 0:
         raise ValueError(f"seed: the seed is not negative, got {seed_state}")
     _streams.reset(state)
@@ -234,7 +235,7 @@ def randint(
       ShapeError: `out` has another shape.
       ValueError: `low` is not less than `high`.
     """
-    return _drawn(RandInt(low.__index__(), high.__index__()), shape, ctx, dtype, out, "int32")
+    return _drawn(RandInt(index(low), index(high)), shape, ctx, dtype, out, "int32")
 
 
 def shuffle(data: NDArray, out: NDArray | None = None) -> NDArray:

@@ -5,14 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from actorflow import nd
+from actorflow.device import cpu
 from actorflow.engine import Engine
 from actorflow.errors import ContextError, DTypeError, ShapeError
-from actorflow.device import cpu
 from tests.ops._references import BINARY, COMPARISONS, UNARY
 
 steady = settings(derandomize=True, deadline=None, max_examples=60)
