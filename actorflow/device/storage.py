@@ -405,7 +405,7 @@ _storages: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 def _forget_parents() -> None:
     for storage in list(_storages):
-        storage._forget_parent()  # noqa: SLF001  (the class's own part of this function)
+        storage._forget_parent()
 
 
 os.register_at_fork(after_in_child=_forget_parents)
