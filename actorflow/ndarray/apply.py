@@ -108,22 +108,25 @@ def apply(
         _target(who, output, context)
         for output in (outputs if isinstance(outputs, list) else [outputs])
     )
+    _push(_Call(fn, who, sources, targets, fills), run_in, context, priority)
+    return list(targets) if isinstance(outputs, list) else targets[0]
+
+
+def _push(call: _Call, run_in: str, context: Context, priority: int) -> None:
     engine = current_engine()
-    call = _Call(fn, who, sources, targets, fills, engine.verify)
     options: dict[str, Any] = {
-        "reads": tuple(each.resource for each in sources),
-        "writes": tuple(each.resource for each in targets),
+        "reads": tuple(each.resource for each in call.inputs),
+        "writes": tuple(each.resource for each in call.outputs),
         "device": context.name,
         "priority": priority,
-        "name": who,
-        "nbytes": sum(each.nbytes for each in targets if each._block.data is None),
+        "name": call.name,
+        "nbytes": sum(each.nbytes for each in call.outputs if each._block.data is None),
     }
     if run_in == "process":
-        _check_importable(who, fn)
+        _check_importable(call.name, call.fn)
         engine.push_async(call.start_in_process, **options)
     else:
-        engine.push(call.run_here, **options)
-    return list(targets) if isinstance(outputs, list) else targets[0]
+        engine.push(call.run_verified if engine.verify else call.run_here, **options)
 
 
 def _common_context(who: str, sources: tuple[Any, ...], outputs: object) -> Context:
@@ -176,7 +179,6 @@ class _Call:
     inputs: tuple[NDArray, ...]
     outputs: tuple[NDArray, ...]
     fills: bool
-    verify: bool
 
     def run_here(self) -> None:
         """Call it in this thread."""
@@ -184,9 +186,12 @@ class _Call:
         if not self.fills:
             self._store(self.fn(*sources))
             return
-        targets = [each._view() for each in self.outputs]
-        watched = self._poisoned(targets) if self.verify else []
-        self._require_nothing(self.fn(*sources, *targets))
+        self._require_nothing(self.fn(*sources, *[each._view() for each in self.outputs]))
+
+    def run_verified(self) -> None:
+        """Call it, and see whether it fills what it is to fill."""
+        watched = self._poisoned([each._view() for each in self.outputs]) if self.fills else []
+        self.run_here()
         for each in watched:
             if is_poisoned(each._view()):
                 raise unwritten(self.name, each)

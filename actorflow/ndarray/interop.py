@@ -15,8 +15,6 @@ from actorflow.ops import DTypeLike, Memory, as_dtype
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from typing_extensions import CapsuleType
-
     from actorflow.device import Context
 
 __all__ = ["Interop"]
@@ -116,7 +114,7 @@ class Interop(ArrayCore):
 
     # -- Other libraries --------------------------------------------------------------------------
 
-    def __dlpack__(self, **options: Any) -> CapsuleType:
+    def __dlpack__(self, **options: Any) -> object:
         """Wait, and lend the memory itself.
 
         The engine does not see what happens to it then: operations pushed later change what the

@@ -44,7 +44,7 @@ def test_a_function_may_fill_its_outputs(engine, run_in):
     nd.apply(_functions.fill, [x], y[1], fills=True, run_in=run_in)
     assert y.asnumpy().tolist() == [[0, 0, 0], [2, 3, 4]]
     wrong = nd.apply(_functions.fill_and_return, [x], y[0], fills=True, run_in=run_in)
-    with pytest.raises(TypeError, match="fill_and_return: with fills=True it .* ndarray"):
+    with pytest.raises(TypeError, match=r"fill_and_return: with fills=True it .* ndarray"):
         wrong.asnumpy()
 
 
@@ -88,7 +88,7 @@ def test_the_results_are_checked(engine):
         (lambda a: None, ((2,), "float32"), TypeError, "returned None .* needs fills=True"),
     ]
     for function, output, error, message in cases:
-        with pytest.raises(error, match="checked: .*" + message):
+        with pytest.raises(error, match=r"checked: .*" + message):
             nd.apply(function, x, output, name="checked").asnumpy()
     assert nd.apply(lambda: [1, 2], [], ((2,), "int8")).asnumpy().tolist() == [1, 2]
     assert nd.apply(lambda a: a.sum(), x, ((1,), "float32")).asnumpy().tolist() == [3]
@@ -105,7 +105,7 @@ def test_wrong_arguments_are_refused_at_the_call():
         nd.apply(_functions.double, x, 3)
     with pytest.raises(ValueError, match="run_in is 'thread' or 'process', got 'fiber'"):
         nd.apply(_functions.double, x, spec, run_in="fiber")
-    with pytest.raises(TypeError, match="cannot be sent to another process .* top level"):
+    with pytest.raises(TypeError, match=r"cannot be sent to another process .* top level"):
         nd.apply(lambda a: a, x, spec, run_in="process")
     with pytest.raises(ContextError, match=r"double: its arrays live in cpu\(0\) and cpu\(1\)"):
         nd.apply(_functions.double, x, nd.ones((2,), ctx=cpu(1)))
@@ -115,7 +115,7 @@ def test_wrong_arguments_are_refused_at_the_call():
     async def double(a):
         return a
 
-    with pytest.raises(TypeError, match="is an async function; push it with engine.push_async"):
+    with pytest.raises(TypeError, match=r"is an async function; push it with engine.push_async"):
         nd.apply(double, x, spec)
 
 

@@ -230,24 +230,24 @@ def test_errors_come_with_the_call_and_name_everything(engine):
         ShapeError, match=r"^add: out has shape \(3,\), but the result has \(2, 3\)"
     ):
         nd.add(a, a, out=nd.ones((3,)))
-    with pytest.raises(DTypeError, match="^subtract: got bool and bool, but it takes"):
+    with pytest.raises(DTypeError, match=r"^subtract: got bool and bool, but it takes"):
         nd.subtract(a.astype(bool), a.astype(bool))
-    with pytest.raises(TypeError, match="^add: out is a ndarray, but needs to be an NDArray"):
+    with pytest.raises(TypeError, match=r"^add: out is a ndarray, but needs to be an NDArray"):
         nd.add(a, a, out=np.ones((2, 3)))
-    with pytest.raises(TypeError, match="^add: takes arrays and numbers, got str"):
+    with pytest.raises(TypeError, match=r"^add: takes arrays and numbers, got str"):
         nd.add(a, "1")
-    with pytest.raises(TypeError, match="^add: needs at least one NDArray, got int and float"):
+    with pytest.raises(TypeError, match=r"^add: needs at least one NDArray, got int and float"):
         nd.add(1, 2.0)
-    with pytest.raises(TypeError, match="^exp: takes an NDArray, got list"):
+    with pytest.raises(TypeError, match=r"^exp: takes an NDArray, got list"):
         nd.exp([1])
     with pytest.raises(TypeError, match="unsupported operand"):
         a + "1"
-    with pytest.raises(OverflowError, match="^add: 300 does not fit uint8"):
+    with pytest.raises(OverflowError, match=r"^add: 300 does not fit uint8"):
         a.astype("uint8") + 300
-    with pytest.raises(ValueError, match="^power: int32 to the power -2"):
+    with pytest.raises(ValueError, match=r"^power: int32 to the power -2"):
         a.astype("int32") ** -2
     fixed = nd.array([1], writable=False)
-    with pytest.raises(ValueError, match="^add: out is not writable"):
+    with pytest.raises(ValueError, match=r"^add: out is not writable"):
         fixed += 1
 
 

@@ -67,7 +67,7 @@ def test_dot(engine):
     same(nd.dot(square, square, out=square), a[:, :3] @ a[:, :3])
     with pytest.raises(ShapeError, match=r"^dot: rhs has shape \(3, 4\), but lhs \(3, 4\) needs 4"):
         nd.dot(nd.array(a), nd.array(a))
-    with pytest.raises(TypeError, match="^dot: rhs needs to be an NDArray, got ndarray"):
+    with pytest.raises(TypeError, match=r"^dot: rhs needs to be an NDArray, got ndarray"):
         nd.dot(nd.array(a), a)
 
 
@@ -215,7 +215,7 @@ def test_astype(engine):
         result = x.astype(dtype)
         assert result.dtype == dtype
         same(result, x.asnumpy().astype(dtype))
-    with pytest.raises(DTypeError, match="^astype: dtype 'complex64' is not supported"):
+    with pytest.raises(DTypeError, match=r"^astype: dtype 'complex64' is not supported"):
         x.astype("complex64")
     copied = x.astype("float32")
     x[:] = 0

@@ -163,7 +163,7 @@ def test_a_view_names_the_region_that_it_covers():
 def test_iterating_gives_views(engine):
     x = nd.array(source())
     for row in x:
-        row *= 2
+        nd.multiply(row, 2, out=row)
     same(x, source() * 2)
     assert [each.asscalar() for each in nd.array([1, 2, 3])] == [1, 2, 3]
 
@@ -175,7 +175,6 @@ def test_an_array_can_be_the_index_of_the_first_axis(engine):
             if dtype != "uint8" or min(index) != -1:
                 same(x[nd.array(index, dtype=dtype)], source()[index])
     with pytest.raises(DTypeError, match="indices are bool"):
-        x[nd.array([1, 0, 1, 0]) > 0].dtype  # the comparison is float32
         x[nd.array([1, 0, 1, 0], dtype=bool)]
     with pytest.raises(IndexError, match="only by itself"):
         x[nd.array([0]), 0]

@@ -112,7 +112,7 @@ def test_a_declared_part_does_not_open_the_rest(verifying):
 def test_a_users_function_that_fills_nothing_is_found(verifying):
     x = nd.ones((4,))
     y = nd.apply(lambda a, out: None, x, ((4,), "float32"), fills=True, name="mine")
-    with pytest.raises(VerificationError, match="^mine: "):
+    with pytest.raises(VerificationError, match=r"^mine: "):
         y.asnumpy()
     nd.apply(lambda a, out: None, x, x, fills=True).wait_to_read()  # it is an input too
     assert x.asnumpy().tolist() == [1] * 4

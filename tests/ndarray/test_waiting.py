@@ -60,8 +60,8 @@ def test_blocking_on_unfinished_work_in_an_event_loop_is_refused(run):
                 lambda: np.asarray(x),
                 lambda: float(scalar),
                 lambda: bool(scalar),
-                lambda: x.__dlpack__(),
-                lambda: x.__reduce__(),
+                x.__dlpack__,
+                x.__reduce__,
             ):
                 with pytest.raises(WouldBlockError, match="await"):
                     blocking()
