@@ -58,7 +58,7 @@ def default_engine() -> Engine:
         with _default_lock:
             engine = _default
             if engine is None or engine._stopped is not None:
-                engine = _default = Engine()
+                engine = _default = Engine()  # type: ignore[abstract]
     return engine
 
 

@@ -99,8 +99,8 @@ class Home:
             if self._spawn is None:
                 self._start_thread()
             spawn = self._spawn
-        assert spawn is not None
-        spawn(fn, completion, operation)
+        if spawn is not None:  # for mypy: it has been started
+            spawn(fn, completion, operation)
 
     def stay(self) -> None:
         """Never be at home in a caller's loop: it would block while it waits for itself."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, Literal
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import attrs
 
@@ -18,7 +18,6 @@ from actorflow.errors import EngineError, ForkedEngineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from actorflow.engine.asynchronous import Home
     from actorflow.engine.instrument import Instrument
     from actorflow.engine.operation import Failure, Operation
     from actorflow.engine.policy import Policy
@@ -53,7 +52,7 @@ class EngineStatistics:
     workers: int
 
 
-class Engine(Scope, ABC):
+class Engine(Scope):
     """Runs operations on resources, each as soon as its resources grant it.
 
     `Engine(...)` makes a threaded engine, or a naive one, which runs each operation in the caller
@@ -85,8 +84,6 @@ class Engine(Scope, ABC):
     Raises:
       ValueError, TypeError: an argument is not of the kind given above.
     """
-
-    _home: Home
 
     def __new__(cls, *_: object, engine_type: str | None = None, **__: object) -> Engine:  # noqa: PYI034
         """Choose the class."""
@@ -124,7 +121,7 @@ class Engine(Scope, ABC):
         if max_nbytes is None:
             max_nbytes = settings.read_number("AF_MAX_NBYTES", settings.memory_nbytes() // 4)
         if trace is None:
-            trace = settings.read_choice("AF_ENGINE_TRACE", ("line", "off", "stack"))
+            trace = cast("Trace", settings.read_choice("AF_ENGINE_TRACE", ("line", "off", "stack")))
         for name, value, least in (
             ("workers", workers, 0),
             ("io_workers", io_workers, 1),
@@ -160,7 +157,7 @@ class Engine(Scope, ABC):
     @abstractmethod
     def push(
         self,
-        fn: Callable[[], Any],
+        fn: Callable[..., Any],
         *,
         reads: Iterable[Accessible] = (),
         writes: Iterable[Accessible] = (),
@@ -253,7 +250,10 @@ class Engine(Scope, ABC):
 
     @abstractmethod
     def read(self, fn: Callable[[], Any], reads: Iterable[Accessible], name: str = "read") -> Any:  # noqa: ANN401
-        """Wait for the resources, call `fn` in this thread while they are granted, return its value.
+        """Wait for the resources, and call `fn` in this thread while they are granted.
+
+        Returns:
+          What `fn` returns.
 
         Raises what `wait` raises, and what `fn` raises.
         """
@@ -276,31 +276,12 @@ class Engine(Scope, ABC):
         """
 
     @abstractmethod
-    def wait_all(self, timeout: float | None = None) -> None:
-        """Wait, blocking, until everything that was pushed before is done, failed or not.
-
-        Failures stay where they are: on the resources, and with `close`.
-
-        Raises:
-          WouldBlockError, TimeoutError: as with `wait`.
-          DeadlockError: called inside an operation, which is among what it would wait for.
-        """
-
-    @abstractmethod
-    async def wait_all_async(self) -> None:
-        """Wait like `wait_all` in a trio or asyncio task."""
-
-    @abstractmethod
     async def wait_room(self, nbytes: int = 0) -> None:
         """Wait until one more operation, of so many bytes, can be pushed within the budget."""
 
     @abstractmethod
     def cancel(self, operation: Operation) -> bool:
         """Skip an operation if it has not started; say whether it is skipped."""
-
-    @abstractmethod
-    def cancel_all(self) -> None:
-        """Skip everything that has not started by now; operations pushed later run again."""
 
     @abstractmethod
     def add_device(
@@ -322,13 +303,12 @@ class Engine(Scope, ABC):
 
     @abstractmethod
     def _complete(
-        self, operation: Operation, result: Any, exception: BaseException | None  # noqa: ANN401
+        self,
+        operation: Operation,
+        result: Any,
+        exception: BaseException | None,
     ) -> None:
         """An asynchronous operation is done. In any thread."""
-
-    @abstractmethod
-    def _finish(self) -> None:
-        """Stop; everything is done."""
 
     # -- Shared ---------------------------------------------------------------------------------
 
@@ -386,7 +366,7 @@ class Engine(Scope, ABC):
             if isinstance(owner._stopped, ForkedEngineError):
                 message = (
                     f"{resource!r} was unfinished when this process was forked, and its workers "
-                    "stayed in the parent: wait for it before forking, or start the process by spawn"
+                    "stayed in the parent: wait for it before forking, or start processes by spawn"
                 )
                 raise ForkedEngineError(message)
             message = f"{resource!r} is in use by another engine: wait for it there first"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.engine import ambient
+from actorflow import settings
+from actorflow.engine import ambient, asynchronous
+from actorflow.engine.blas import BlasLimit
+from actorflow.engine.operation import ENDED, Failure
 from actorflow.engine.policy import make_policy
+from actorflow.engine.turn import Turns
 from actorflow.engine.worker import Device, Worker
 from actorflow.errors import EngineError
 
@@ -28,21 +31,25 @@ def is_cpu(name: object) -> bool:
     return isinstance(name, str) and _CPU.fullmatch(name) is not None
 
 
-class Devices:
-    """The part of `ThreadedEngine` that decides which thread runs ready operations."""
+class Devices(Turns):
+    """The devices of a threaded engine: which thread runs which ready operation."""
 
-    def __init__(self) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        threads = self._blas_threads or max(1, settings.cores() // max(1, self.workers))
+        self._blas = BlasLimit(threads)
         self._make_policy = make_policy(self._policy)
         self._devices: dict[str, Device] = {}
-        self._to_start: deque[Device] = deque()  # devices that need one more worker's thread
-        self._stepping: list[Callable[[], None]] = []  # callers that wait on devices without threads
+        self._stepping: list[
+            Callable[[], None]
+        ] = []  # callers that wait on devices without threads
         self._closing = False
         self._cpu0 = self._open_device("cpu(0)", self.workers, self._make_policy)
         self._open_device("io", self._io_workers, self._make_policy)
 
     def _open_device(self, name: str, workers: int, policy: Callable[[], Policy]) -> Device:
         # setdefault, so that two threads that name a new context get the same device.
-        return self._devices.setdefault(name, Device(self, name, workers, policy))
+        return self._devices.setdefault(name, Device(name, workers, policy))
 
     def _find_device(self, name: str) -> Device:
         device = self._devices.get(name)
@@ -60,7 +67,7 @@ class Devices:
             message = f"add_device: workers must be an integer of at least 0, got {workers!r}"
             raise ValueError(message)
         factory = self._make_policy if policy is None else make_policy(policy)
-        device = Device(self, name, workers, factory)
+        device = Device(name, workers, factory)
         if self._devices.setdefault(name, device) is not device:
             message = f"add_device: there is a device called {name!r} already"
             raise ValueError(message)
@@ -179,3 +186,67 @@ class Devices:
             died = EngineError(message)
             died.__cause__ = error
             self._break(died)
+
+    def _exchange(self, worker: Worker, ended: Operation | None) -> Operation | None:
+        """Hand in what the worker has run and get what it runs next, if anything is ready now.
+
+        If None comes back, the worker has to wait for its `wake`; it may find `handed` filled then.
+        """
+        lock = self._lock
+        mailbox = self._mailbox
+        if lock.acquire(False):  # noqa: FBT003
+            try:
+                if ended is not None:
+                    self.end(ended)
+                device = worker.device
+                if device.n_ready and not worker.woken and device.free_seats >= 0:
+                    operation = self.pick(device, worker)
+                else:
+                    operation = self._seek(worker)
+                if mailbox or self.stirred:
+                    self._drain()
+            except BaseException as error:
+                self._break(error)
+                raise
+            finally:
+                lock.release()
+            if mailbox or self.outbox or self._to_start:
+                self._turn()
+            return operation
+        # Somebody else has the turn and will find both messages.
+        if ended is not None:
+            mailbox.append(ended)
+        mailbox.append(worker)
+        self._turn()
+        return None
+
+    def _run(self, operation: Operation, worker: Worker) -> bool:
+        """Run an operation in this thread; say whether it has ended by that."""
+        worker.operation = operation
+        if self.started_hooks:
+            for hook in self.started_hooks:
+                hook.started(operation)
+        try:
+            fn = operation.fn
+            if fn.__class__ is asynchronous.Start:
+                fn(operation)
+                return False
+            operation.result = fn()
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, whoever waits gets it
+            self._fail(operation, error)
+        finally:
+            worker.operation = None
+            # Outside the turn: what the function holds may run code of the user's as it goes.
+            operation.fn = fn = None
+        if self.finished_hooks:
+            for hook in self.finished_hooks:
+                hook.finished(operation)
+        operation.state = ENDED
+        return True
+
+    def _fail(self, operation: Operation, exception: BaseException) -> None:
+        operation.failure = failure = Failure(exception, operation)
+        self._unseen.append(failure)
+
+    def _turn_functions(self) -> tuple[Any, ...]:
+        return (*super()._turn_functions(), Devices._exchange)

@@ -78,8 +78,8 @@ def find_deadlock(
     lines.append(f"  {_title(inside)}\n    waits inside for {_title(target)}")
     while step is not None and step is not inside:
         following = because[step]
-        assert following is not None
-        lines.append(f"    which waits for {_shared(step, following)}{_title(following)}")
+        if following is not None:
+            lines.append(f"    which waits for {_shared(step, following)}{_title(following)}")
         step = following
     return "\n".join(lines)
 
@@ -150,13 +150,15 @@ def _state(operation: Operation, blocked: dict[Operation, Operation]) -> str:
             return f"waits for {link!r} ({link._free} of {link.capacity} free), held by"
         needs = _needs(operation, blocked)
         names = dict.fromkeys(
-            name for other in needs if (name := _shared(operation, other).removesuffix(", held by "))
+            name
+            for other in needs
+            if (name := _shared(operation, other).removesuffix(", held by "))
         )
         return f"waits for {', '.join(names) or 'operations'}, held by"
     if state == RUNNING and operation in blocked:
         return "runs, but waits inside itself for"
     device = operation.device
-    where = "its caller" if device is None else device.name
+    where = device.name
     return {
         SENT: "is being sent",
         READY: f"is ready and waits for a worker of {where}",

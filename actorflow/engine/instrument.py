@@ -97,8 +97,10 @@ class StatisticsReport:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.count} operations in {self.wall:.3f} s, "
-            f"{self.busy:.3f} s of it busy, {self.overlap:.2f} at a time",
+            (
+                f"{self.count} operations in {self.wall:.3f} s, "
+                f"{self.busy:.3f} s of it busy, {self.overlap:.2f} at a time"
+            ),
             f"{'operation':<24}{'count':>9}{'run us':>10}{'queued us':>12}{'total s':>10}",
         ]
         lines += [

@@ -18,6 +18,7 @@ from actorflow.engine.operation import (
     Failure,
     Operation,
 )
+from actorflow.engine.worker import CALLER
 from actorflow.errors import EngineError, OperationCancelled
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Ledger:
 
     # -- Messages --------------------------------------------------------------------------
 
-    def admit(self, operation: Operation) -> None:
+    def admit(self, operation: Operation) -> None:  # noqa: C901 -- see below
         """Tell an operation's resources that it has arrived."""
         operation.state = WAITING
         self.in_flight += 1
@@ -129,7 +130,7 @@ class Ledger:
             if self._instant:
                 self._run_instant()
 
-    def end(self, operation: Operation) -> None:
+    def end(self, operation: Operation) -> None:  # noqa: C901 -- as with `admit`
         """Release an operation that has run, or is skipped."""
         failure = operation.failure
         operation.state = DONE
@@ -167,7 +168,6 @@ class Ledger:
         if operation.waiters is not None:
             self.outbox.extend(operation.waiters)
         epoch = operation.epoch
-        operation.epoch = None
         epoch.count -= 1
         if epoch.count == 0 and epoch is not self._epoch:
             self._end_epochs()
@@ -176,7 +176,7 @@ class Ledger:
         if self._instant and not self._at_instant:
             self._run_instant()
 
-    def cancel(self, operation: Operation) -> bool:
+    def skip(self, operation: Operation) -> bool:
         """Skip an operation that has not started."""
         if operation.state not in (WAITING, READY) or operation.failure is not None:
             return False
@@ -256,14 +256,14 @@ class Ledger:
             if (
                 self._skip_through >= 0
                 and operation.epoch.number <= self._skip_through
-                and operation.device is not None
+                and operation.device is not CALLER
                 and operation.failure is None
             ):
                 self._skip(operation)
         if operation.failure is not None or operation.fn is None:
             self._instant.append(operation)
             return
-        if operation.device is None:
+        if operation.device is CALLER:
             # Its caller runs it: tell him that he may.
             operation.state = RUNNING
             if operation.waiters is not None:
@@ -310,7 +310,7 @@ class Ledger:
 
     def _take_links(self, operation: Operation) -> bool:
         """Take the capacity that is left to take, in one order for all, so that none deadlocks."""
-        for link, amount in operation.uses[operation.next_link :]:
+        for link, amount in (operation.uses or ())[operation.next_link :]:
             operation.next_link += 1
             if not link._take(operation, amount):
                 return False
@@ -318,7 +318,7 @@ class Ledger:
 
     def _give_links_back(self, operation: Operation) -> None:
         """Give back what it took; whoever has got a link by that goes on."""
-        for link, _ in operation.uses[: operation.next_link]:
+        for link, _ in (operation.uses or ())[: operation.next_link]:
             for served in link._give_back(operation):
                 self._make_ready(served)
 

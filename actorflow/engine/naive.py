@@ -1,7 +1,7 @@
-"""The naive engine: every operation runs at once, in the caller. For debugging, and as an oracle.
+"""The naive engine: every operation runs at once, in its caller. For debugging, and as an oracle.
 
-It shares no decision with the threaded engine: it has no ledger, no queue and no worker. Only what a
-resource remembers of a failure is kept in the same place.
+It shares no decision with the threaded engine: it has no ledger, no queue and no worker. Only what
+a resource remembers of a failure is kept in the same place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from actorflow.engine.parts import END
 from actorflow.engine.policy import make_policy
 from actorflow.engine.resource import Region, Resource
 from actorflow.engine.waiting import checkpoint
-from actorflow.engine.worker import Device, Worker
+from actorflow.engine.worker import CALLER, Device, Worker
 from actorflow.errors import DeadlockError, OperationCancelled
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def _intervals(operation: Operation) -> list[_Interval]:
     found = []
     for touched, writes in ((operation.reads, False), (operation.writes, True)):
         for accessible in touched:
-            region = isinstance(accessible, Region)
-            start, stop = (accessible.start, accessible.stop) if region else (0, END)
-            found.append((accessible.resource, start, stop, writes))
+            if isinstance(accessible, Region):
+                found.append((accessible.resource, accessible.start, accessible.stop, writes))
+            else:
+                found.append((accessible, 0, END, writes))
     return found
 
 
@@ -58,20 +59,20 @@ class NaiveEngine(base.Engine):
     turns for the whole of an operation.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._make_policy = make_policy(self._policy)
         # Held while operations run; asynchronous ones let go of it until they are completed.
         self._lock = threading.Condition(threading.RLock())
         self._stack: list[Operation] = []  # running, the innermost last
         self._deferred: list[Operation] = []  # in order of arrival
-        self._devices = {name: Device(self, name, 1, self._make_policy) for name in ("cpu(0)", "io")}
+        self._devices = {name: Device(name, 1, self._make_policy) for name in ("cpu(0)", "io")}
         self._home = asynchronous.Home()
         self._home.stay()
 
     def push(  # noqa: D102 -- base.Engine.push
         self,
-        fn: Callable[[], Any],
+        fn: Callable[..., Any],
         *,
         reads: Iterable[Accessible] = (),
         writes: Iterable[Accessible] = (),
@@ -118,7 +119,7 @@ class NaiveEngine(base.Engine):
         return operation
 
     def push_async(  # noqa: D102 -- base.Engine.push_async
-        self, fn: Callable[..., Any], *, name: str | None = None, **options: Any  # noqa: ANN401
+        self, fn: Callable[..., Any], *, name: str | None = None, **options: Any
     ) -> Operation:
         self._refuse()
         start = asynchronous.Start(fn, self._home)
@@ -129,14 +130,14 @@ class NaiveEngine(base.Engine):
             if not is_cpu(name):
                 message = f"no device is called {name!r}; there are {', '.join(self._devices)}"
                 raise ValueError(message)
-            self._devices[name] = Device(self, name, 1, self._make_policy)
+            self._devices[name] = Device(name, 1, self._make_policy)
         return self._devices[name]
 
     def add_device(  # noqa: D102 -- base.Engine.add_device
         self, name: str, workers: int = 1, policy: str | Callable[[], Policy] | None = None
     ) -> None:
         factory = self._make_policy if policy is None else make_policy(policy)
-        if self._devices.setdefault(name, device := Device(self, name, workers, factory)) is not device:
+        if self._devices.setdefault(name, device := Device(name, workers, factory)) is not device:
             message = f"add_device: there is a device called {name!r} already"
             raise ValueError(message)
 
@@ -205,7 +206,7 @@ class NaiveEngine(base.Engine):
 
     # -- Waiting: there is hardly anything to wait for -----------------------------------------
 
-    def wait(self, target: Operation | Accessible, timeout: float | None = None) -> Any:  # noqa: ANN401, ARG002, D102
+    def wait(self, target: Operation | Accessible, timeout: float | None = None) -> Any:  # noqa: ANN401, D102
         if isinstance(target, Operation):
             if target.engine is not self:
                 return target.engine.wait(target, timeout)
@@ -227,7 +228,7 @@ class NaiveEngine(base.Engine):
 
     def _writers(self, target: Accessible) -> list[Operation]:
         """The operations in flight that write the target."""
-        reader = Operation(self, None, (target,), (), (target,), None, 0, "wait", 0, None)
+        reader = Operation(self, None, (target,), (), (target,), CALLER, 0, "wait", 0, None)
         return [o for o in (*self._stack, *self._deferred) if _conflict(o, reader)]
 
     def _refuse_unfinished(self, operations: list[Operation]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorflow.errors import ActorflowError, EngineError
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
 
     from actorflow.engine.base import Engine
-    from actorflow.engine.device import Device
+    from actorflow.engine.ledger import Epoch
     from actorflow.engine.resource import Accessible, Link
     from actorflow.engine.waiting import Waiter
+    from actorflow.engine.worker import Device
 
     Site = tuple[Any, ...]  # code, instruction, code, instruction, ...
 
@@ -96,14 +97,14 @@ class Operation:
         reads: tuple[Accessible, ...],
         writes: tuple[Accessible, ...],
         inherits: tuple[Accessible, ...],
-        device: Device | None,
+        device: Device,
         priority: int,
         name: str,
         nbytes: int,
         site: Site | None,
     ) -> None:
         self.engine = engine
-        self.fn = fn
+        self.fn: Any = fn  # None once it has run, and for a wait
         self.reads = reads
         self.writes = writes
         self.inherits = inherits
@@ -121,6 +122,8 @@ class Operation:
         self.waiters: list[Waiter] | None = None
         self.quick = False
         self.uses: tuple[tuple[Link, int], ...] | None = None
+        self.next_link: int  # how many of `uses` it has asked for; set together with them
+        self.epoch: Epoch  # set when it is admitted
 
     def __repr__(self) -> str:
         return f"<operation {self.name!r} {STATE_NAMES[self.state]}{describe_site(self.site)}>"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from actorflow.engine import ambient
 from actorflow.engine.waiting import running_loop
@@ -12,18 +13,45 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
+    from actorflow.engine.asynchronous import Home
+    from actorflow.engine.base import Engine
     from actorflow.engine.operation import Failure
 
 __all__ = ["Scope"]
 
 
-class Scope:
+class Scope(ABC):
     """Gives an engine a beginning and an end."""
 
+    _home: Home
     _stopped: Exception | None
+    _told_stopped: bool
     _unseen: list[Failure]
     _token: Token[Any] | None = None
     _nursery_manager: Any = None
+
+    @abstractmethod
+    def wait_all(self, timeout: float | None = None) -> None:
+        """Wait, blocking, until everything that was pushed before is done, failed or not.
+
+        Failures stay where they are: on the resources, and with `close`.
+
+        Raises:
+          WouldBlockError, TimeoutError: as with `wait`.
+          DeadlockError: called inside an operation, which is among what it would wait for.
+        """
+
+    @abstractmethod
+    async def wait_all_async(self) -> None:
+        """Wait like `wait_all` in a trio or asyncio task."""
+
+    @abstractmethod
+    def cancel_all(self) -> None:
+        """Skip everything that has not started by now; operations pushed later run again."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Stop; everything is done."""
 
     def _enter_block(self) -> None:
         if self._stopped is not None:
@@ -31,7 +59,7 @@ class Scope:
         if self._token is not None:
             message = "an engine can only be entered once at a time"
             raise EngineError(message)
-        self._token = ambient.engine_here.set(self)
+        self._token = ambient.engine_here.set(cast("Engine", self))
 
     def _leave_block(self) -> None:
         token, self._token = self._token, None
@@ -76,7 +104,7 @@ class Scope:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait for all work and close; after an exception or cancellation skip what has not started."""
+        """Wait for all work and close; after an exception skip what has not started."""
         cancelled: BaseException | None = None
         try:
             if self._stopped is None:

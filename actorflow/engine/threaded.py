@@ -1,116 +1,36 @@
-"""The threaded engine: a mailbox, turns, and workers.
-
-The one rule: the ledger, the devices and the resources change only in a turn, that is, while
-`_lock` is held. Whoever has a message appends it to `_mailbox` and *tries* the lock; the holder looks
-into the mailbox again after letting go, so that no message stays behind. Nobody waits for the
-lock but a thread that is about to block anyway.
-"""
+"""The threaded engine: what programs send to it. Its floors below: `wait`, `device`, `turn`."""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from actorflow.engine import ambient, asynchronous, base
-from actorflow.engine.blas import BlasLimit
-from actorflow.engine.device import Devices
+from actorflow.engine import asynchronous, base
 from actorflow.engine.explain import explain
-from actorflow.engine.ledger import Ledger
-from actorflow.engine.operation import ENDED, READY, SENT, Failure, Operation
+from actorflow.engine.operation import ENDED, Operation
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
-from actorflow.engine.worker import Worker
-from actorflow.errors import BackPressureError, EngineClosedError, EngineError
+from actorflow.errors import BackPressureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from actorflow.engine.resource import Accessible, Link
-    from actorflow.engine.worker import Device
 
 __all__ = ["ThreadedEngine"]
 
 
-class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
+class ThreadedEngine(Waits):
     """Runs operations in worker threads; see `Engine`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        Ledger.__init__(self)
-        base.Engine.__init__(self, *args, **kwargs)
-        self._mailbox: deque[Operation | Worker | Callable[[], object]] = deque()
-        self._lock = threading.Lock()
-        Devices.__init__(self)
-        Waits.__init__(self)
-        threads = self._blas_threads or max(1, base.settings.cores() // max(1, self.workers))
-        self._blas = BlasLimit(threads)
+        super().__init__(*args, **kwargs)
         self._home = asynchronous.Home()
-
-    # -- Turns --------------------------------------------------------------------------------
-
-    def _drain(self) -> None:
-        """Carry out what is in the mailbox. In a turn."""
-        mailbox = self._mailbox
-        while mailbox:
-            item = mailbox.popleft()
-            if item.__class__ is Operation:
-                if item.state == SENT:
-                    self.admit(item)
-                else:
-                    self.end(item)
-            elif item.__class__ is Worker:
-                operation = self._seek(item)
-                if operation is not None:
-                    item.handed = operation
-                    item.wake.release()
-            else:
-                item()
-        if self.stirred:
-            self._stir()
-
-    def _turn(self) -> None:
-        """Have the mailbox carried out, by this thread or by the one that is at it."""
-        mailbox = self._mailbox
-        lock = self._lock
-        while mailbox and lock.acquire(False):  # noqa: FBT003 -- by keyword it is twice as slow
-            try:
-                self._drain()
-            except BaseException as error:
-                self._break(error)
-                raise
-            finally:
-                lock.release()
-        if self.outbox or self._to_start:
-            self._after_turn()
-
-    def _after_turn(self) -> None:
-        """Do what a turn left to do without the lock."""
-        outbox = self.outbox
-        while outbox:
-            try:
-                waiter = outbox.popleft()
-            except IndexError:
-                break  # another thread was faster
-            waiter.notify()
-        while self._to_start:
-            self._start_worker()
-
-    def _break(self, error: BaseException) -> None:
-        """A turn did not come to its end, so the ledger cannot be trusted any more."""
-        if self._stopped is None:
-            message = (
-                f"the engine stopped: {type(error).__name__} in the middle of a turn ({error}); "
-                "what was in flight is lost"
-            )
-            self._stopped = EngineError(message)
-            self._stopped.__cause__ = error
-        self._tell_everybody()
 
     # -- Messages from outside --------------------------------------------------------------
 
-    def push(  # noqa: D102 -- base.Engine.push
+    def push(  # noqa: C901, D102 -- base.Engine.push; one function because calls cost
         self,
-        fn: Callable[[], Any],
+        fn: Callable[..., Any],
         *,
         reads: Iterable[Accessible] = (),
         writes: Iterable[Accessible] = (),
@@ -141,7 +61,8 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
                 if accessible.owner is not self:
                     self._adopt(accessible, "updates")
         except AttributeError:
-            self._adopt(accessible, "reads, writes and updates")
+            for accessible in (*reads, *writes, *updates):
+                self._adopt(accessible, "reads, writes and updates")  # says which one it is
             raise
         if self.in_flight >= self.max_ops or nbytes:
             self._make_room(nbytes)
@@ -239,13 +160,9 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
         self._mailbox.append(operation)
         self._turn()
 
-    def _fail(self, operation: Operation, exception: BaseException) -> None:
-        operation.failure = failure = Failure(exception, operation)
-        self._unseen.append(failure)
-
     def cancel(self, operation: Operation) -> bool:  # noqa: D102 -- base.Engine.cancel
         with self._in_turn():
-            return Ledger.cancel(self, operation)
+            return self.skip(operation)
 
     def cancel_all(self) -> None:  # noqa: D102 -- base.Engine.cancel_all
         with self._in_turn():
@@ -282,61 +199,5 @@ class ThreadedEngine(Waits, Devices, Ledger, base.Engine):
                 for thread in device.threads:
                     thread.join()
 
-    # -- Workers -------------------------------------------------------------------------------
-
-    def _exchange(self, worker: Worker, ended: Operation | None) -> Operation | None:
-        """Hand in what the worker has run and get what it runs next, if anything is ready now.
-
-        If None comes back, the worker has to wait for its `wake`; it may find `handed` filled then.
-        """
-        lock = self._lock
-        mailbox = self._mailbox
-        if lock.acquire(False):  # noqa: FBT003
-            try:
-                if ended is not None:
-                    self.end(ended)
-                device = worker.device
-                if device.n_ready and not worker.woken and device.free_seats >= 0:
-                    operation = self.pick(device, worker)
-                else:
-                    operation = self._seek(worker)
-                if mailbox or self.stirred:
-                    self._drain()
-            except BaseException as error:
-                self._break(error)
-                raise
-            finally:
-                lock.release()
-            if mailbox or self.outbox or self._to_start:
-                self._turn()
-            return operation
-        # Somebody else has the turn and will find both messages.
-        if ended is not None:
-            mailbox.append(ended)
-        mailbox.append(worker)
-        self._turn()
-        return None
-
-    def _run(self, operation: Operation, worker: Worker) -> bool:
-        """Run an operation in this thread; say whether it has ended by that."""
-        worker.operation = operation
-        if self.started_hooks:
-            for hook in self.started_hooks:
-                hook.started(operation)
-        try:
-            fn = operation.fn
-            if fn.__class__ is asynchronous.Start:
-                fn(operation)
-                return False
-            operation.result = fn()
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, whoever waits gets it
-            self._fail(operation, error)
-        finally:
-            worker.operation = None
-            # Outside the turn: what the function holds may run code of the user's as it goes.
-            operation.fn = fn = None
-        if self.finished_hooks:
-            for hook in self.finished_hooks:
-                hook.finished(operation)
-        operation.state = ENDED
-        return True
+    def _turn_functions(self) -> tuple[Any, ...]:
+        return (*super()._turn_functions(), ThreadedEngine.push)

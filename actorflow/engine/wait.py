@@ -1,42 +1,36 @@
 """The waits of a threaded engine.
 
-A wait is a message, too: an operation that only reads what is waited for, so that it sees exactly the
-writes pushed before it. A thread that waits first helps: it runs what its target waits for, itself.
+A wait is a message, too: an operation that only reads what is waited for, so that it sees exactly
+the writes pushed before it. A thread that waits first helps: it runs itself what its target needs.
 """
 
 from __future__ import annotations
 
-import threading
-import sys
-from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient
+from actorflow.engine.device import Devices
 from actorflow.engine.explain import find_deadlock
 from actorflow.engine.operation import (
     DONE,
     ENDED,
     READY,
-    RUNNING,
     SENT,
     WAITING,
-    Failure,
     Operation,
 )
 from actorflow.engine.resource import Region, Resource
 from actorflow.engine.target import OperationEnd, OperationStart, Room
 from actorflow.engine.waiting import ThreadWaiter, checkpoint, make_waiter, refuse_to_block
-from actorflow.engine.worker import Worker
-from actorflow.errors import DeadlockError, EngineClosedError, EngineError
+from actorflow.engine.worker import CALLER, Worker
+from actorflow.errors import DeadlockError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from actorflow.engine.resource import Accessible
     from actorflow.engine.target import Target
-    from actorflow.engine.waiting import Waiter
-    from actorflow.engine.worker import Device
 
 __all__ = ["Waits"]
 
@@ -46,77 +40,13 @@ _QUICK_HELPS: Final = 64  # quick operations that one await runs itself, at most
 _LARGE_NBYTES: Final = 1 << 20  # reads of more than this are not made in an event loop's thread
 
 
-class Waits:
-    """The part of `ThreadedEngine` that lets callers wait."""
+class Waits(Devices):
+    """The waits of a threaded engine."""
 
-    def __init__(self) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         # Operations that wait inside themselves, and for what.
         self._blocked: dict[Operation, Operation] = {}
-        # Everybody who waits, to be told if the engine breaks.
-        self._parked: dict[Waiter, None] = {}
-        self._turn_owner: int | None = None
-
-    def current_operation(self) -> Operation | None:
-        """The operation of this engine inside which this code runs, or None."""
-        operation = ambient.current_operation()
-        return operation if operation is not None and operation.engine is self else None
-
-    def _tell_everybody(self) -> None:
-        for waiter in list(self._parked):
-            waiter.notify()
-
-    # -- Turns of a thread that may block ----------------------------------------------------
-
-    def _enter(self) -> None:
-        """Begin a turn, and first carry out what is in the mailbox."""
-        if not self._lock.acquire(blocking=False):
-            self._refuse_inside_turn()
-            self._lock.acquire()
-        self._turn_owner = threading.get_ident()
-        if self._mailbox or self.stirred:
-            try:
-                self._drain()
-            except BaseException as error:
-                self._turn_owner = None
-                self._lock.release()
-                self._break(error)
-                raise
-
-    def _leave(self) -> None:
-        """End it."""
-        try:
-            if self._mailbox or self.stirred:
-                self._drain()
-        except BaseException as error:
-            self._break(error)
-            raise
-        finally:
-            self._turn_owner = None
-            self._lock.release()
-        self._turn()
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        self._enter()
-        try:
-            yield
-        finally:
-            self._leave()
-
-    def _refuse_inside_turn(self) -> None:
-        """Raise if this thread has the turn: a finalizer or signal handler that wants to wait."""
-        mine = self._turn_owner == threading.get_ident()
-        frame = sys._getframe()
-        turns = (type(self)._turn.__code__, type(self)._exchange.__code__)
-        while frame is not None and not mine:
-            mine = frame.f_code in turns and frame.f_locals.get("self") is self
-            frame = frame.f_back
-        if mine:
-            message = (
-                "a finalizer or a signal handler that interrupted the engine cannot wait for it; "
-                "it may push"
-            )
-            raise EngineError(message)
 
     # -- Blocking ----------------------------------------------------------------------------
 
@@ -129,7 +59,7 @@ class Waits:
             if self._is_readable(target):
                 return None
             owner = target.resource.owner
-            if owner is not self:
+            if owner is not None and owner is not self:
                 return owner.wait(target, timeout)
             operation = self._fence(target)
         if operation.state != DONE:
@@ -145,7 +75,7 @@ class Waits:
     def _fence(self, target: Accessible) -> Operation:
         """An operation that reads the target and does nothing: it ends when that is written."""
         return Operation(
-            self, None, (target,), (), (target,), None, 0, f"wait for {target.name}", 0, None
+            self, None, (target,), (), (target,), CALLER, 0, f"wait for {target.name}", 0, None
         )
 
     def _is_readable(self, target: Accessible) -> bool:
@@ -184,7 +114,7 @@ class Waits:
                 if owner is not None and owner._stopped is None:
                     return owner.read(fn, reads, name)
                 self._adopt(accessible, "reads")
-        operation = Operation(self, fn, reads, (), reads, None, 0, name, 0, None)
+        operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
         self._enter()
         try:
             ready = self._all_readable(reads)
@@ -223,11 +153,9 @@ class Waits:
             self._turn()
 
     def wait_all(self, timeout: float | None = None) -> None:  # noqa: D102
-        if self.current_operation() is not None:
-            message = (
-                f"wait_all inside operation {self.current_operation().name!r} would wait for that "
-                "operation itself"
-            )
+        inside = self.current_operation()
+        if inside is not None:
+            message = f"wait_all inside operation {inside.name!r} would wait for itself"
             raise DeadlockError(message)
         self._refuse_if_broken()
         with self._in_turn():
@@ -237,16 +165,18 @@ class Waits:
             self._block_on(epoch, timeout)
 
     def _wait_room(self, nbytes: int) -> None:
-        """Block until a push of so many bytes fits, and a bit more, so that it is worth waking."""
+        """Block until a push of so many bytes fits."""
         self._block_on(self._room(nbytes), None)
 
     def _room(self, nbytes: int) -> Room:
         return Room(
-            self, self.max_ops * 3 // 4, max(0, min(self.max_nbytes * 3 // 4, self.max_nbytes - nbytes))
+            self,
+            self.max_ops * 3 // 4,
+            max(0, min(self.max_nbytes * 3 // 4, self.max_nbytes - nbytes)),
         )
 
     def _block_on(self, target: Target, timeout: float | None) -> None:
-        """Block until the target is over; meanwhile run what it waits for, where that is allowed."""
+        """Block until the target is over; meanwhile run what it waits for, where one may."""
         inside = self.current_operation()
         worker = ambient.here.worker if inside is not None else None
         deadline = None if timeout is None else monotonic() + timeout
@@ -302,10 +232,6 @@ class Waits:
         if not target.over:
             self._refuse_if_broken()
         return told
-
-    def _refuse_if_broken(self) -> None:
-        if self._stopped is not None and not isinstance(self._stopped, EngineClosedError):
-            self._refuse()
 
     # -- Helping -----------------------------------------------------------------------------
 
@@ -398,7 +324,7 @@ class Waits:
                 await checkpoint()
                 return None
             owner = target.resource.owner
-            if owner is not self:
+            if owner is not None and owner is not self:
                 return await owner.wait_async(target)
             operation = self._fence(target)
         if operation.state == SENT and operation.fn is None:
@@ -485,7 +411,7 @@ class Waits:
                 self._adopt(accessible, "reads")
         if nbytes > _LARGE_NBYTES and self._stopped is None:
             return await self.push(fn, reads=reads, name=name)
-        operation = Operation(self, fn, reads, (), reads, None, 0, name, 0, None)
+        operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
         self._mailbox.append(operation)
         self._turn()
         try:

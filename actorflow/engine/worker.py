@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from actorflow.engine.policy import FifoPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorflow.engine.operation import Operation
     from actorflow.engine.policy import Policy
-    from actorflow.engine.threaded import ThreadedEngine
 
-__all__ = ["Device", "Worker"]
+__all__ = ["CALLER", "Device", "Worker"]
 
 
 class Device:
@@ -36,7 +37,6 @@ class Device:
     """
 
     __slots__ = (
-        "engine",
         "free_seats",
         "idle",
         "n_ready",
@@ -50,10 +50,7 @@ class Device:
         "waking",
     )
 
-    def __init__(
-        self, engine: ThreadedEngine, name: str, n_workers: int, policy: Callable[[], Policy]
-    ) -> None:
-        self.engine = engine
+    def __init__(self, name: str, n_workers: int, policy: Callable[[], Policy]) -> None:
         self.name = name
         self.n_workers = n_workers
         self.policy = policy()
@@ -108,3 +105,7 @@ class Worker:
 
     def __repr__(self) -> str:
         return f"<Worker {self.name}>"
+
+
+# Where an operation runs that its caller runs himself, such as a wait.
+CALLER: Final = Device("its caller", 0, FifoPolicy)
