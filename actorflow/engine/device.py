@@ -196,13 +196,21 @@ class Devices(Turns):
         mailbox = self._mailbox
         if lock.acquire(False):  # noqa: FBT003
             try:
-                if ended is not None:
-                    self.end(ended)
                 device = worker.device
-                if device.n_ready and not worker.woken and device.free_seats >= 0:
-                    operation = self.pick(device, worker)
-                else:
-                    operation = self._seek(worker)
+                operation = None
+                if ended is not None:
+                    if device.n_ready or not device.first_come:
+                        self.end(ended)
+                    else:
+                        self._direct = device
+                        self.end(ended)
+                        self._direct = None
+                        operation, self._direct_operation = self._direct_operation, None
+                if operation is None:
+                    if device.n_ready and not worker.woken and device.free_seats >= 0:
+                        operation = self.pick(device, worker)
+                    else:
+                        operation = self._seek(worker)
                 if mailbox or self.stirred:
                     self._drain()
             except BaseException as error:

@@ -74,6 +74,10 @@ class Ledger:
         # Operations that need no worker: waits, and those that are skipped.
         self._instant: deque[Operation] = deque()
         self._at_instant = False
+        # A device with an empty first-come queue, one worker of which will take what gets ready
+        # first, and what that was.
+        self._direct: Device | None = None
+        self._direct_operation: Operation | None = None
         # Who waits for less to be in flight.
         self.room_waiters: deque[tuple[Room, Waiter]] = deque()
 
@@ -89,46 +93,58 @@ class Ledger:
         operation.epoch = epoch
         epoch.count += 1
         # What a whole resource would say to `_read` and `_write` (see Access) is written out here:
-        # six calls fewer make an operation a tenth cheaper.
+        # without those calls an operation costs a tenth less.
+        predecessors = None
         for resource in operation.reads:
             if resource._parts is not None:
                 resource._read(operation)
+                predecessors = operation.predecessors
                 continue
-            writer = resource._writer
-            if writer is not None and writer is not operation:
-                if writer.successors is None:
-                    writer.successors = [operation]
+            before = resource._writer
+            if before is not None and before is not operation:
+                successors = before.successors
+                if successors is None:
+                    before.successors = [operation]
+                elif successors[-1] is not operation:
+                    successors.append(operation)
                 else:
-                    writer.successors.append(operation)
-                if operation.predecessors is None:
-                    operation.predecessors = [writer]
-                else:
-                    operation.predecessors.append(writer)
-                operation.pending += 1
-            if resource._readers is None:
+                    before = None  # it is waited for already
+                if before is not None:
+                    if predecessors is None:
+                        predecessors = operation.predecessors = [before]
+                    else:
+                        predecessors.append(before)
+            readers = resource._readers
+            if readers is None:
                 resource._readers = {operation: None}
             else:
-                resource._readers[operation] = None
+                readers[operation] = None
         for resource in operation.writes:
             if resource._readers is not None or resource._parts is not None:
                 resource._write(operation)
+                predecessors = operation.predecessors
                 continue
-            writer = resource._writer
-            if writer is not None and writer is not operation:
-                if writer.successors is None:
-                    writer.successors = [operation]
+            before = resource._writer
+            if before is not None and before is not operation:
+                successors = before.successors
+                if successors is None:
+                    before.successors = [operation]
+                elif successors[-1] is not operation:
+                    successors.append(operation)
                 else:
-                    writer.successors.append(operation)
-                if operation.predecessors is None:
-                    operation.predecessors = [writer]
-                else:
-                    operation.predecessors.append(writer)
-                operation.pending += 1
+                    before = None  # it is waited for already
+                if before is not None:
+                    if predecessors is None:
+                        predecessors = operation.predecessors = [before]
+                    else:
+                        predecessors.append(before)
             resource._writer = operation
-        if operation.pending == 0:
-            self._make_ready(operation)
-            if self._instant:
-                self._run_instant()
+        if predecessors:
+            operation.pending = len(predecessors)
+            return
+        self._make_ready(operation)
+        if self._instant:
+            self._run_instant()
 
     def end(self, operation: Operation) -> None:  # noqa: C901 -- as with `admit`
         """Release an operation that has run, or is skipped."""
@@ -142,11 +158,11 @@ class Ledger:
                 resource._end_read(operation)
                 continue
             readers = resource._readers
-            if readers is not None and operation in readers:
-                if len(readers) == 1:
+            if readers is not None:
+                # A later write has forgotten the readers before it.
+                readers.pop(operation, None)
+                if not readers:
                     resource._readers = None
-                else:
-                    del readers[operation]
         for resource in operation.writes:
             if resource._parts is not None:
                 resource._end_write(operation, failure)
@@ -274,8 +290,14 @@ class Ledger:
         if self.granted_hooks:
             for hook in self.granted_hooks:
                 hook.granted(operation)
-        operation.state = READY
         device = operation.device
+        if device is self._direct:
+            # The queue is empty and one of its workers is looking for work: spare the queue.
+            self._direct = None
+            self._direct_operation = operation
+            operation.state = RUNNING
+            return
+        operation.state = READY
         device.policy.push(operation)
         device.n_ready += 1
         if not device.stirred and (device.idle or device.free_seats > 0):

@@ -13,6 +13,21 @@ __all__ = ["END", "Access", "Parts"]
 END: Final = 1 << 62  # past the end of every resource
 
 
+def _wait_for(operation: Operation, before: Operation) -> None:
+    """Make an edge, once: all edges of an operation are made before those of the next one."""
+    successors = before.successors
+    if successors is None:
+        before.successors = [operation]
+    elif successors[-1] is operation:
+        return
+    else:
+        successors.append(operation)
+    if operation.predecessors is None:
+        operation.predecessors = [before]
+    else:
+        operation.predecessors.append(before)
+
+
 class Access:
     """Who holds one thing, or one part of it, and who comes next: many readers or one writer."""
 
@@ -46,15 +61,7 @@ class Access:
             return
         writer = self._writer
         if writer is not None and writer is not operation:
-            if writer.successors is None:
-                writer.successors = [operation]
-            else:
-                writer.successors.append(operation)
-            if operation.predecessors is None:
-                operation.predecessors = [writer]
-            else:
-                operation.predecessors.append(writer)
-            operation.pending += 1
+            _wait_for(operation, writer)
         readers = self._readers
         if readers is None:
             self._readers = {operation: None}
@@ -69,28 +76,23 @@ class Access:
         writer = self._writer
         if readers is not None:
             # They wait for the writer before them, so this operation need not.
-            for reader in readers:
-                if reader is not operation:
-                    if reader.successors is None:
-                        reader.successors = [operation]
-                    else:
-                        reader.successors.append(operation)
-                    if operation.predecessors is None:
-                        operation.predecessors = [reader]
-                    else:
-                        operation.predecessors.append(reader)
-                    operation.pending += 1
+            predecessors = operation.predecessors
+            if predecessors is None:
+                predecessors = operation.predecessors = []
+            for reader in readers:  # as in `_wait_for`, without its calls
+                successors = reader.successors
+                if successors is None:
+                    if reader is operation:
+                        continue
+                    reader.successors = [operation]
+                elif successors[-1] is operation or reader is operation:
+                    continue
+                else:
+                    successors.append(operation)
+                predecessors.append(reader)
             self._readers = None
         elif writer is not None and writer is not operation:
-            if writer.successors is None:
-                writer.successors = [operation]
-            else:
-                writer.successors.append(operation)
-            if operation.predecessors is None:
-                operation.predecessors = [writer]
-            else:
-                operation.predecessors.append(writer)
-            operation.pending += 1
+            _wait_for(operation, writer)
         self._writer = operation
 
     def _end_read(self, operation: Operation) -> None:

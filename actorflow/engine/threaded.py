@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import asynchronous, base
 from actorflow.engine.explain import explain
-from actorflow.engine.operation import ENDED, Operation
+from actorflow.engine.operation import ENDED, Operation, capture_line, is_ours
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
 from actorflow.errors import BackPressureError
@@ -74,6 +75,14 @@ class ThreadedEngine(Waits):
                 name = fn.__name__
             except AttributeError:
                 name = "operation"
+        capture = self._capture
+        if capture is capture_line:
+            # What it does in most cases, without the call.
+            frame = sys._getframe(1)
+            code = frame.f_code
+            site = capture() if is_ours[code.co_filename] else (code, frame.f_lasti)
+        else:
+            site = None if capture is None else capture()
         operation = Operation(
             self,
             fn,
@@ -84,7 +93,7 @@ class ThreadedEngine(Waits):
             priority,
             name,
             nbytes,
-            None if self._capture is None else self._capture(),
+            site,
         )
         if updates:
             operation.writes = writes + updates if writes else updates

@@ -298,7 +298,7 @@ class Waits(Devices):
                     self.take(operation)
                     return operation
             elif operation.state == WAITING and operation.predecessors is not None:
-                stack += [p for p in operation.predecessors if WAITING <= p.state <= READY]
+                stack += [p for p in operation.predecessors or () if WAITING <= p.state <= READY]
         return None
 
     def step(self) -> Operation | None:

@@ -26,6 +26,7 @@ class Device:
       name: such as "cpu(0)" or "io".
       n_workers: its seats.
       policy: which ready operation goes next.
+      first_come: whether the policy is the plain queue.
       n_ready: ready operations; the policy's queue may hold others that were taken past it.
       idle: workers that have a seat and nothing to do, the last one to fall idle at the end.
       spare: workers without a seat, kept for the next time that one is needed.
@@ -37,6 +38,7 @@ class Device:
     """
 
     __slots__ = (
+        "first_come",
         "free_seats",
         "idle",
         "n_ready",
@@ -54,6 +56,7 @@ class Device:
         self.name = name
         self.n_workers = n_workers
         self.policy = policy()
+        self.first_come = type(self.policy) is FifoPolicy
         self.n_ready = 0
         self.idle: list[Worker] = []
         self.spare: list[Worker] = []
