@@ -94,6 +94,7 @@ def apply(
       ValueError: an output is not writable, or `run_in` is neither of the two.
 
     What `fn` raises, and a result of the wrong shape, is raised where an output is waited for.
+    Processes end with the program, before the default engine does: wait for their outputs.
     """
     who = name or str(getattr(fn, "__name__", type(fn).__name__))
     if not callable(fn):

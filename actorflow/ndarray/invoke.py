@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["binary", "check_out", "copy_into", "invoke", "make", "push", "unary", "with_scalar"]
 
-# Below this many bytes a kernel allocates its output itself; above, the pool has memory that was
-# touched before.
-_SMALL: Final = 16 << 10
+# Outputs of less than this many bytes: the kernel allocates them itself (malloc has warm memory of
+# that size), an awaiting task may compute them in the event loop's thread, and they do not count
+# against the engine's budget of bytes, whose budget of operations bounds them well enough.
+_SMALL: Final = 4 << 10
 
 
 def unary(operator: Elementwise, data: A, out: A | None = None) -> A:
@@ -56,7 +57,8 @@ def unary(operator: Elementwise, data: A, out: A | None = None) -> A:
             writes=(fresh,),
             device=block.context.name,
             name=operator.name,
-            nbytes=nbytes,
+            nbytes=0 if nbytes < _SMALL else nbytes,
+            quick=nbytes < _SMALL,
         )
         return out
     return invoke(operator, (data,), out)
@@ -85,7 +87,8 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                     writes=(fresh,),
                     device=block.context.name,
                     name=operator.name,
-                    nbytes=nbytes,
+                    nbytes=0 if nbytes < _SMALL else nbytes,
+                    quick=nbytes < _SMALL,
                 )
                 return out
             if (
@@ -95,6 +98,7 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                 and target.context is block.context
                 and out._writable
             ):
+                nbytes = lhs._size * dtype.itemsize
                 # A ufunc computes as if there were no overlap, so none needs a copy here.
                 engine.push(
                     partial(kernels.run_into_2, operator.kernel, lhs, rhs, out),
@@ -102,7 +106,8 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                     writes=(out._resource,),
                     device=block.context.name,
                     name=operator.name,
-                    nbytes=0 if target.data is not None else out._size * dtype.itemsize,
+                    nbytes=0 if target.data is not None or nbytes < _SMALL else nbytes,
+                    quick=nbytes < _SMALL,
                 )
                 return out
     return invoke(operator, (lhs, rhs), out)
@@ -142,8 +147,6 @@ def with_scalar(
             or not out._writable
         ):
             return invoke(WithScalar(operator, scalar, reverse), (data,), out)
-        if target.data is not None:
-            nbytes = 0
         run = kernels.run_into_left if reverse else kernels.run_into_right
     engine.push(
         partial(run, operator.kernel, data, scalar, out),
@@ -151,7 +154,8 @@ def with_scalar(
         writes=(out._resource,),
         device=block.context.name,
         name=operator.name,
-        nbytes=nbytes,
+        nbytes=0 if nbytes < _SMALL or target.data is not None else nbytes,
+        quick=nbytes < _SMALL,
     )
     return out
 
@@ -264,6 +268,7 @@ def push(
         device=block.context.name,
         name=operator.name,
         nbytes=0 if block.data is not None else out.nbytes,
+        quick=out.nbytes + sum([each.nbytes for each in inputs]) < _SMALL,
     )
 
 
