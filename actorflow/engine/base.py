@@ -70,7 +70,7 @@ class Engine(Scope):
       policy: "fifo", "priority", or a factory called once per device (`actorflow.engine.Policy`).
       engine_type: "threaded" or "naive".
       io_workers: workers of the device "io", for what sleeps or waits for the outside.
-      max_ops: operations in flight; a push past it waits. Default AF_MAX_OPS or 50,000.
+      max_ops: operations in flight; a push past it waits. Default AF_MAX_OPS or 10,000.
       max_nbytes: bytes in flight, as operations declare them; a push that would pass it waits,
         but one operation alone may be larger. Default AF_MAX_NBYTES or a quarter of the memory.
         Both bounds may be passed by as many operations as threads push at the same moment, and
@@ -117,7 +117,7 @@ class Engine(Scope):
         if workers is None:
             workers = settings.read_number("AF_CPU_WORKERS", settings.cores())
         if max_ops is None:
-            max_ops = settings.read_number("AF_MAX_OPS", 50_000)
+            max_ops = settings.read_number("AF_MAX_OPS", 10_000)
         if max_nbytes is None:
             max_nbytes = settings.read_number("AF_MAX_NBYTES", settings.memory_nbytes() // 4)
         if trace is None:
@@ -187,8 +187,9 @@ class Engine(Scope):
           priority: higher goes first where the engine's policy looks at it.
           name: what to call it in errors and statistics; default the function's name.
           nbytes: bytes of memory that it will take, counted against `max_nbytes` until it is done.
-          quick: `fn` takes some microseconds and never waits for anything. A task that awaits it
-            may then run it in the event loop's thread, which costs a tenth of two thread switches.
+          quick: `fn` takes some microseconds and never waits for anything. It may then run in the
+            thread that pushes it, if its resources are free, or in a task that awaits it: waking
+            a worker would take longer. The policy sees it only if it has to wait for a resource.
 
         Returns:
           Operation: await it, or `wait()` for it, to get what `fn` returned.
@@ -305,7 +306,7 @@ class Engine(Scope):
     def _complete(
         self,
         operation: Operation,
-        result: Any,
+        result: Any,  # noqa: ANN401
         exception: BaseException | None,
     ) -> None:
         """An asynchronous operation is done. In any thread."""

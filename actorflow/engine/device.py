@@ -255,6 +255,3 @@ class Devices(Turns):
     def _fail(self, operation: Operation, exception: BaseException) -> None:
         operation.failure = failure = Failure(exception, operation)
         self._unseen.append(failure)
-
-    def _turn_functions(self) -> tuple[Any, ...]:
-        return (*super()._turn_functions(), Devices._exchange)

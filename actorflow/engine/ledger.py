@@ -262,7 +262,7 @@ class Ledger:
 
     # -- Steps -----------------------------------------------------------------------------
 
-    def _make_ready(self, operation: Operation) -> None:
+    def _make_ready(self, operation: Operation) -> None:  # noqa: C901 -- one way through
         """All predecessors are done: hand it to its device, unless it is to be skipped."""
         if operation.failure is None:
             for resource in operation.inherits:

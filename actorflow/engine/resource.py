@@ -69,6 +69,7 @@ class Region:
     # The engine asks every resource whether its parts are accessed; a region is one.
     _parts: Final = True
     _readers: Final = None
+    _writer: Final = None
 
     def __init__(self, resource: Resource, start: int, stop: int) -> None:
         if not 0 <= start < stop <= END:

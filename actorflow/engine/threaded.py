@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import asynchronous, base
 from actorflow.engine.explain import explain
-from actorflow.engine.operation import ENDED, Operation, capture_line, is_ours
+from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_ours
+from actorflow.engine.turn import IN_TURN
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
 from actorflow.errors import BackPressureError
@@ -26,6 +27,9 @@ class ThreadedEngine(Waits):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._home = asynchronous.Home()
+        # Whether quick operations may run in the turn in which they arrive.
+        self._inline = False
+        self._set_hooks()
 
     # -- Messages from outside --------------------------------------------------------------
 
@@ -75,25 +79,19 @@ class ThreadedEngine(Waits):
                 name = fn.__name__
             except AttributeError:
                 name = "operation"
-        capture = self._capture
-        if capture is capture_line:
-            # What it does in most cases, without the call.
-            frame = sys._getframe(1)
-            code = frame.f_code
-            site = capture() if is_ours[code.co_filename] else (code, frame.f_lasti)
-        else:
-            site = None if capture is None else capture()
         operation = Operation(
             self,
             fn,
             reads,
             writes,
             reads,
-            self._cpu0 if device is None else self._find_device(device),
+            self._cpu0
+            if device is None
+            else self._devices.get(device) or self._find_device(device),
             priority,
             name,
             nbytes,
-            site,
+            None,
         )
         if updates:
             operation.writes = writes + updates if writes else updates
@@ -103,27 +101,81 @@ class ThreadedEngine(Waits):
         if uses:
             operation.uses = self._normalise_uses(uses)
             operation.next_link = 0
-        if self.pushed_hooks:
-            for hook in self.pushed_hooks:
-                hook.pushed(operation)
         mailbox = self._mailbox
-        if mailbox or not self._lock.acquire(False):  # noqa: FBT003
-            mailbox.append(operation)
-            self._turn()
-            return operation
-        # Nobody else is at it: spare the way through the mailbox.
+        turn = not mailbox and self._lock.acquire(False)  # noqa: FBT003
         try:
-            self.admit(operation)
-            if mailbox or self.stirred:
-                self._drain()
+            if turn and quick and self._inline and self._run_at_once(operation):
+                return operation
+            capture = self._capture
+            if capture is capture_line:
+                # What it does in most cases, without the call.
+                frame = sys._getframe(1)
+                code = frame.f_code
+                operation.site = capture() if is_ours[code.co_filename] else (code, frame.f_lasti)
+            elif capture is not None:
+                operation.site = capture()
+            if self.pushed_hooks:
+                for hook in self.pushed_hooks:
+                    hook.pushed(operation)
+            if turn:
+                # Nobody else is at it: spare the way through the mailbox.
+                self.admit(operation)
+                if mailbox or self.stirred:
+                    self._drain()
+            else:
+                mailbox.append(operation)
         except BaseException as error:
-            self._break(error)
+            if turn and operation.state != DONE:
+                self._break(error)
             raise
         finally:
-            self._lock.release()
+            if turn:
+                self._lock.release()
         if mailbox or self.outbox or self._to_start:
             self._turn()
         return operation
+
+    def _run_at_once(self, operation: Operation) -> bool:
+        """Run a quick operation in this very turn, if everything that it touches is free.
+
+        Other threads leave their messages in the mailbox for so long.
+        """
+        for resource in operation.reads:
+            if resource._writer is not None or resource._parts is not None:
+                return False
+        for resource in operation.writes:
+            if (
+                resource._writer is not None
+                or resource._readers is not None
+                or resource._parts is not None
+            ):
+                return False
+        for resource in operation.inherits:
+            if resource._failure is not None:
+                return False
+        if operation.uses is not None:
+            return False
+        try:
+            operation.result = operation.fn()
+        except BaseException as error:
+            if self._capture is not None:
+                operation.site = self._capture()
+            self._fail(operation, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise  # it was meant for this thread
+        finally:
+            failure = operation.failure
+            for resource in operation.writes:
+                resource._failure = failure  # type: ignore[misc] -- no region comes here
+            operation.state = DONE
+            operation.fn = None
+            operation.reads = operation.writes = operation.inherits = ()
+        return True
+
+    def _set_hooks(self) -> None:
+        super()._set_hooks()
+        # Instruments see every operation go all its way.
+        self._inline = self.workers > 0 and not self.verify and not self.instruments
 
     def push_async(  # noqa: D102 -- base.Engine.push_async
         self, fn: Callable[..., Any], *, name: str | None = None, **options: Any
@@ -194,7 +246,7 @@ class ThreadedEngine(Waits):
         """Stop the workers, all of which are idle, or will be if a turn broke the engine."""
         self._home.leave()
         self._closing = True
-        with self._lock:
+        with self._in_turn():  # a worker that is on its way to being idle stops in `_seek`
             for device in self._devices.values():
                 workers = [*device.idle, *device.spare]
                 device.idle.clear()
@@ -208,5 +260,5 @@ class ThreadedEngine(Waits):
                 for thread in device.threads:
                     thread.join()
 
-    def _turn_functions(self) -> tuple[Any, ...]:
-        return (*super()._turn_functions(), ThreadedEngine.push)
+
+IN_TURN.add(ThreadedEngine._run_at_once.__code__)

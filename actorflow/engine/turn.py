@@ -13,7 +13,7 @@ import threading
 from abc import abstractmethod
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient
 from actorflow.engine.base import Engine
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from actorflow.engine.waiting import Waiter
     from actorflow.engine.worker import Device
 
-__all__ = ["Turns"]
+__all__ = ["IN_TURN", "Turns"]
+
+_PATIENCE: Final = 60.0  # seconds; turns take microseconds
 
 
 class Turns(Ledger, Engine):
@@ -40,6 +42,7 @@ class Turns(Ledger, Engine):
         Engine.__init__(self, *args, **kwargs)
         self._mailbox: deque[Operation | Worker | Callable[[], object]] = deque()
         self._lock = threading.Lock()
+        self._broken = False  # a turn did not come to its end
         self._turn_owner: int | None = None  # the thread that is between _enter and _leave
         # Devices that need one more worker's thread.
         self._to_start: deque[Device] = deque()
@@ -61,6 +64,9 @@ class Turns(Ledger, Engine):
     def _drain(self) -> None:
         """Carry out what is in the mailbox. In a turn."""
         mailbox = self._mailbox
+        if self._broken:
+            mailbox.clear()  # nothing can be trusted any more; whoever waits has been told
+            return
         while mailbox:
             item = mailbox.popleft()
             if isinstance(item, Operation):
@@ -107,6 +113,7 @@ class Turns(Ledger, Engine):
 
     def _break(self, error: BaseException) -> None:
         """A turn did not come to its end, so the ledger cannot be trusted any more."""
+        self._broken = True
         if self._stopped is None:
             message = (
                 f"the engine stopped: {type(error).__name__} in the middle of a turn ({error}); "
@@ -123,7 +130,9 @@ class Turns(Ledger, Engine):
         """Begin a turn, and first carry out what is in the mailbox."""
         if not self._lock.acquire(blocking=False):
             self._refuse_inside_turn()
-            self._lock.acquire()
+            if not self._lock.acquire(timeout=_PATIENCE):
+                message = f"nobody ended a turn within {_PATIENCE} seconds"
+                raise EngineError(message)
         self._turn_owner = threading.get_ident()
         if self._mailbox or self.stirred:
             try:
@@ -159,20 +168,15 @@ class Turns(Ledger, Engine):
         """Raise if this thread has the turn: a finalizer or signal handler that wants to wait."""
         mine = self._turn_owner == threading.get_ident()
         frame: FrameType | None = sys._getframe()
-        turns = {function.__code__ for function in self._turn_functions()}
         while frame is not None and not mine:
-            mine = frame.f_code in turns and frame.f_locals.get("self") is self
+            mine = frame.f_code in IN_TURN and frame.f_locals.get("self") is self
             frame = frame.f_back
         if mine:
             message = (
-                "a finalizer or a signal handler that interrupted the engine cannot wait for it; "
-                "it may push"
+                "a quick operation, a finalizer or a signal handler inside a turn of the engine "
+                "cannot wait for it; it may push"
             )
             raise EngineError(message)
-
-    def _turn_functions(self) -> tuple[Any, ...]:
-        """The functions inside which the calling thread may have the turn."""
-        return (Turns._turn,)
 
     def _refuse_if_broken(self) -> None:
         if self._stopped is not None and not isinstance(self._stopped, EngineClosedError):
@@ -182,3 +186,17 @@ class Turns(Ledger, Engine):
         """The operation of this engine inside which this code runs, or None."""
         operation = ambient.current_operation()
         return operation if operation is not None and operation.engine is self else None
+
+
+# Functions that run only inside a turn (see also `ThreadedEngine._run_at_once`).
+IN_TURN: Final = {
+    function.__code__
+    for function in (
+        Ledger.admit,
+        Ledger.end,
+        Ledger.pick,
+        Ledger._make_ready,
+        Ledger._run_instant,
+        Turns._drain,
+    )
+}

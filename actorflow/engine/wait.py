@@ -171,7 +171,7 @@ class Waits(Devices):
     def _room(self, nbytes: int) -> Room:
         return Room(
             self,
-            self.max_ops * 3 // 4,
+            self.max_ops * 1 // 4,
             max(0, min(self.max_nbytes * 3 // 4, self.max_nbytes - nbytes)),
         )
 
