@@ -20,7 +20,7 @@ __all__ = ["Block", "host_memory"]
 host_memory: Final = HostMemory()
 """The pools that blocks on the host take their memory from."""
 
-_allocating: Final = threading.Lock()
+_allocating: Final = threading.RLock()
 
 
 class Block(Resource):
@@ -78,5 +78,8 @@ class Block(Resource):
         with _allocating:
             if self.data is None:
                 pool = host_memory.storage(self.context)
-                self.data = pool.allocate(self.shape, self.dtype, self.nbytes)
+                fresh = pool.allocate(self.shape, self.dtype, self.nbytes)
+                # A finalizer may have run meanwhile, in this thread, and come here too.
+                if self.data is None:
+                    self.data = fresh
             return self.data

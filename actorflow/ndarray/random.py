@@ -44,7 +44,7 @@ class Stream:
 
     def __init__(self, context: Context, seed_state: int) -> None:
         self.context = context
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may come here in the middle
         # A resource belongs to one engine at a time, but two engines may draw side by side.
         self._resources: weakref.WeakKeyDictionary[Engine, Resource] = weakref.WeakKeyDictionary()
         self.reset(seed_state)
@@ -83,7 +83,7 @@ class _Streams:
     """The streams of all contexts, each made when it is first drawn from."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._seed = 0
         self._streams: dict[Context, Stream] = {}
 
