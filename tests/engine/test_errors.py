@@ -6,6 +6,7 @@ import traceback
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from actorflow import Engine
 from actorflow.engine import Region, Resource
@@ -350,7 +351,7 @@ def test_every_waiter_gets_it(kind):
                     nursery.start_soon(wait, first)
                     nursery.start_soon(wait, second)
                     nursery.start_soon(engine.wait_async, Resource("other"))
-                await trio.testing.wait_all_tasks_blocked()
+                await wait_all_tasks_blocked()
                 gate.open()
             assert errors == [first.failure.exception] * 20
 
