@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from actorflow.device import HostMemory
 from actorflow.engine import Resource
 from actorflow.ops import prod
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from actorflow.device import Context
     from actorflow.ops import Memory, Shape
 
@@ -19,6 +19,8 @@ __all__ = ["Block", "host_memory"]
 
 host_memory: Final = HostMemory()
 """The pools that blocks on the host take their memory from."""
+
+_SMALL: Final = 4 << 10  # bytes; the pools leave them to malloc too, but take longer to say so
 
 _allocating: Final = threading.RLock()
 
@@ -77,8 +79,12 @@ class Block(Resource):
         # the same time.
         with _allocating:
             if self.data is None:
-                pool = host_memory.storage(self.context)
-                fresh = pool.allocate(self.shape, self.dtype, self.nbytes)
+                nbytes = self.nbytes
+                if nbytes < _SMALL:
+                    fresh = np.empty(self.shape, self.dtype)
+                else:
+                    pool = host_memory.storage(self.context)
+                    fresh = pool.allocate(self.shape, self.dtype, nbytes)
                 # A finalizer may have run meanwhile, in this thread, and come here too.
                 if self.data is None:
                     self.data = fresh

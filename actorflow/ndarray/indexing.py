@@ -66,7 +66,7 @@ class Indexing(ArrayCore):
             return
         run = _contiguous(parts, self._shape)
         if isinstance(value, ArrayCore):
-            SetItem(parts).check(self._shape, value._shape)
+            SetItem(parts).check(place, value._shape)
             if run is None:
                 target, parts = _enclose(self, parts)
                 push(SetItem(parts), (value,), target, keeps=True)
@@ -78,7 +78,7 @@ class Indexing(ArrayCore):
                 push(BroadcastTo(target._shape), (value,), target)
             return
         constant = self._constant(value)
-        SetItem(parts).check(self._shape, constant.shape)
+        SetItem(parts).check(place, constant.shape)
         if run is None:
             target, parts = _enclose(self, parts)
             push(Assign(parts, constant), (), target, keeps=True)

@@ -177,11 +177,11 @@ def invoke(operator: Operator, inputs: tuple[A, ...], out: A | None = None) -> A
     """
     first = inputs[0]
     context = first._block.context
-    for index, each in enumerate(inputs):
+    for name, each in zip(operator.inputs, inputs, strict=True):
         if each._block.context is not context and each._block.context != context:
             raise ContextError(
-                f"{operator.name}: {operator.inputs[index]} is in {each._block.context}, but "
-                f"{operator.inputs[0]} in {context}; copy it with as_in_context({context})"
+                f"{operator.name}: {name} is in {each._block.context}, but {operator.inputs[0]} in "
+                f"{context}; copy it with as_in_context({context})"
             )
     _, (shape,) = operator.infer_shape(*[each._shape for each in inputs])
     _, (dtype,) = operator.infer_type(*[each._block.dtype for each in inputs])
@@ -245,7 +245,9 @@ def push(
     block = out._block
     staged = dtype if dtype is not None and dtype is not block.dtype else None
     overlaps = False
+    touched = nbytes = out._size * block.dtype.itemsize
     for index, each in enumerate(inputs):
+        touched += each._size * each._block.dtype.itemsize
         if each._block is block and each._overlaps(out):
             overlaps = True
             if not operator.overlap_safe and not (
@@ -267,8 +269,8 @@ def push(
         updates=written if keeps else (),
         device=block.context.name,
         name=operator.name,
-        nbytes=0 if block.data is not None else out.nbytes,
-        quick=out.nbytes + sum([each.nbytes for each in inputs]) < _SMALL,
+        nbytes=0 if nbytes < _SMALL or block.data is not None else nbytes,
+        quick=touched < _SMALL,
     )
 
 

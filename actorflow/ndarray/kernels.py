@@ -211,7 +211,8 @@ def run(
         overlaps an input or has another data type.
       draw: makes the generator, if the operator draws.
     """
-    _forward(operator, [each._view() for each in inputs], output._view(), staged, draw)
+    sources = [each._view() if each._array is None else each._array for each in inputs]
+    _forward(operator, sources, output._view(), staged, draw)
 
 
 def _forward(

@@ -32,8 +32,8 @@ def indexed_shape(shape: Shape, key: Any) -> Shape:  # noqa: ANN401 -- NumPy's k
     Raises:
       IndexError: there is no such element.
     """
-    # One byte that pretends to be the array.
-    shadow = np.broadcast_to(np.empty((), np.bool), shape)
+    # One byte that pretends to be the array: its strides are 0.
+    shadow: Memory = np.ndarray(shape, np.bool, b"\0", 0, (0,) * len(shape))
     picked: Memory | np.bool = shadow[key]
     return picked.shape
 
@@ -75,14 +75,12 @@ class SetItem(Operator):
     inputs = ("value",)
     overlap_safe = True  # NumPy's assignment copies where it has to
 
-    def check(self, shape: Shape, value: Shape) -> None:
-        """Raise unless a value of that shape can be put into an array of `shape`.
+    def check(self, place: Shape, value: Shape) -> None:
+        """Raise unless a value of that shape can be put where the key leads, a place of a shape.
 
         Raises:
-          IndexError: there is no such element.
           ShapeError: the value does not broadcast.
         """
-        place = indexed_shape(shape, self.key)
         while len(value) > len(place) and value[0] == 1:
             value = value[1:]
         lead = len(place) - len(value)
