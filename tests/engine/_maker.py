@@ -97,6 +97,7 @@ class Maker:
             priority=draw.randint(-2, 2),
             io=draw.random() < 0.1,
             completed=draw.random() < 0.1,
+            quick=not lent and draw.random() < 0.2,
             # Who waits inside itself must not hold what the others need.
             uses=() if lent or draw.random() < 0.8 else self._uses(),
         )

@@ -63,6 +63,7 @@ class Push:
     uses: tuple = ()
     io: bool = False
     completed: bool = False  # whether it is completed by a callback
+    quick: bool = False  # whether it may run in a turn
 
     @property
     def name(self):
@@ -147,8 +148,12 @@ def body(push, world):
 
 
 def describe(error):
-    """What must be equal of an error: its type, what it says, and which operations raised it."""
-    return (type(error).__name__, str(error), tuple(getattr(error, "__notes__", ())))
+    """What must be equal of an error: its type, what it says, and which operations raised it.
+
+    The first of those is the first cause; in which order the others did depends on the schedule.
+    """
+    cause, *others = getattr(error, "__notes__", ["nowhere"])
+    return (type(error).__name__, str(error), cause, *sorted(others))
 
 
 class EngineRun:
@@ -240,7 +245,7 @@ class EngineRun:
         if push.completed:
             operation = self.engine.push_async(lambda done: done.succeed(fn()), **options)
         else:
-            operation = self.engine.push(fn, **options)
+            operation = self.engine.push(fn, quick=push.quick, **options)
         self.handles[push.number] = operation
         if inside is not None:
             self.inside[inside.number].append(push.number)

@@ -255,3 +255,18 @@ def test_what_becomes_ready_just_before_a_caller_parks_is_run():
 
     engine._park = complete_and_park
     assert finishes(operation.wait) == "result"
+
+
+@pytest.mark.xfail(strict=True, reason="nobody looks into the mailbox after a quick operation")
+def test_what_others_push_during_a_quick_operation_is_run():
+    ran, pushed = threading.Event(), []
+    engine = Engine(workers=1)
+
+    def quick():
+        other = threading.Thread(target=lambda: pushed.append(engine.push(ran.set)))
+        other.start()
+        other.join()
+
+    engine.push(quick, quick=True)
+    assert ran.wait(5)
+    assert pushed[0].wait() is None

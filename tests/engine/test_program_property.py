@@ -110,7 +110,7 @@ def test_programs_have_everything_in_them():
     """The generator makes what it is for: otherwise the test above shows nothing."""
     outcomes = {"fine": 0, "failed": 0, "cancelled": 0}
     inside = held = waits = threads = 0
-    for seed in range(40):
+    for seed in range(60):
         program = Maker(seed).make(LENGTH)
         threads = max(threads, len({s.thread for s in program.statements}))
         for statement in program.statements:
