@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import traceback
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from actorflow.engine import blas
 from actorflow.errors import ForkedEngineError
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class _Thread(threading.local):
 here = _Thread()
 
 _default: Engine | None = None
-_default_lock = threading.Lock()
+_default_lock = threading.RLock()  # a finalizer may come by while the engine is made
 
 
 def current_engine() -> Engine:
@@ -58,7 +60,10 @@ def default_engine() -> Engine:
         with _default_lock:
             engine = _default
             if engine is None or engine._stopped is not None:
-                engine = _default = Engine()  # type: ignore[abstract]
+                made = Engine()  # type: ignore[abstract]
+                engine = _default
+                if engine is None or engine._stopped is not None:
+                    engine = _default = made
     return engine
 
 
@@ -93,7 +98,8 @@ def _after_fork_in_child() -> None:
     from actorflow.engine.base import engines  # noqa: PLC0415 -- it needs this module
 
     _default = None
-    _default_lock = threading.Lock()
+    _default_lock = threading.RLock()
+    blas.after_fork_in_child()
     here.worker = None
     engine_here.set(None)
     for engine in list(engines):
@@ -103,8 +109,16 @@ def _after_fork_in_child() -> None:
                 "the parent: use a fresh engine here, or start processes by spawn or forkserver"
             )
             engine._stopped = ForkedEngineError(message)
+        engine._after_fork_in_child()
 
 
-atexit.register(close_default_engine)
+def _at_exit() -> None:
+    try:
+        close_default_engine()
+    except BaseException as error:  # noqa: BLE001 -- nobody is left to raise it to
+        traceback.print_exception(error)
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)

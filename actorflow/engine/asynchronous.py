@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import inspect
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from actorflow.engine.ambient import operation_of_task
+from actorflow.engine.ambient import engine_here, operation_of_task
 from actorflow.engine.operation import Completion, Failure
 from actorflow.errors import OperationCancelled
 
@@ -65,16 +66,29 @@ async def _run_to_completion(
 ) -> None:
     """Run an async function in its own task and complete its operation by its outcome."""
     operation_of_task.set(operation)
+    engine_here.set(operation.engine)
     try:
         result = await fn()
-    except Exception as error:  # noqa: BLE001 -- whoever waits for the operation gets it
-        completion.fail(error)
     except BaseException as error:
-        message = f"the task of operation {operation.name!r} was cancelled: {error!r}"
-        completion.fail(OperationCancelled(message))
-        raise  # a cancellation belongs to the loop
+        if not _is_cancellation(error):
+            completion.fail(error)  # whoever waits for the operation gets it
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return
+        message = f"the task of operation {operation.name!r} was cancelled"
+        completion.fail(OperationCancelled(message), seen=True)
+        raise  # it belongs to the loop
     else:
         completion.succeed(result)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether an event loop cancels a task by this exception."""
+    for name, attribute in (("trio", "Cancelled"), ("asyncio", "CancelledError")):
+        kind = getattr(sys.modules.get(name), attribute, None)
+        if kind is not None and isinstance(error, kind):
+            return True
+    return False
 
 
 class Home:

@@ -10,6 +10,7 @@ import attrs
 
 from actorflow import settings
 from actorflow.engine import operation as operations
+from actorflow.engine.asynchronous import Home
 from actorflow.engine.instrument import hooks_of
 from actorflow.engine.resource import Link, Region, Resource
 from actorflow.engine.scope import Scope
@@ -79,7 +80,8 @@ class Engine(Scope):
         0.3 us), "stack" or "off". Default AF_ENGINE_TRACE or "line".
       verify: check that operations keep to the resources they declare. Default AF_ENGINE_VERIFY.
       instruments: `Instrument`s to begin with.
-      blas_threads: threads of one BLAS call while the engine is open; default cores / workers.
+      blas_threads: threads of one BLAS call while the engine is open. The default is 1, because the
+        bits of a result depend on it: more would make them depend on the machine.
 
     Raises:
       ValueError, TypeError: an argument is not of the kind given above.
@@ -112,7 +114,7 @@ class Engine(Scope):
         trace: Trace | None = None,
         verify: bool | None = None,
         instruments: Iterable[Instrument] = (),
-        blas_threads: int | None = None,
+        blas_threads: int = 1,
     ) -> None:
         if workers is None:
             workers = settings.read_number("AF_CPU_WORKERS", settings.cores())
@@ -127,7 +129,7 @@ class Engine(Scope):
             ("io_workers", io_workers, 1),
             ("max_ops", max_ops, 1),
             ("max_nbytes", max_nbytes, 1),
-            ("blas_threads", 1 if blas_threads is None else blas_threads, 1),
+            ("blas_threads", blas_threads, 1),
         ):
             if not isinstance(value, int) or value < least:
                 message = f"Engine: {name} must be an integer of at least {least}, got {value!r}"
@@ -308,6 +310,8 @@ class Engine(Scope):
         operation: Operation,
         result: Any,  # noqa: ANN401
         exception: BaseException | None,
+        *,
+        seen: bool = False,
     ) -> None:
         """An asynchronous operation is done. In any thread."""
 
@@ -328,6 +332,10 @@ class Engine(Scope):
         rest.remove(instrument)
         self.instruments = tuple(rest)
         self._set_hooks()
+
+    def _after_fork_in_child(self) -> None:
+        """Forget what another thread of the parent may have been in the middle of."""
+        self._home = Home()
 
     def _set_hooks(self) -> None:
         self.pushed_hooks = hooks_of(self.instruments, "pushed")

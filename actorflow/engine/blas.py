@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BlasLimit"]
+__all__ = ["BlasLimit", "after_fork_in_child"]
 
-_lock: Final = threading.Lock()
 _wanted: Final[list[BlasLimit]] = []  # the limits in force: the smallest holds
 _controller: Any = None  # threadpoolctl's view of the libraries in this process
 _restore: Callable[[], None] | None = None
+_changed: Final[list[None]] = []  # not empty: `_wanted` has changed since the libraries were told
+_lock = threading.Lock()
 
 
 class BlasLimit:
@@ -24,28 +25,44 @@ class BlasLimit:
 
     def apply(self) -> None:
         """Put it in force, once."""
-        with _lock:
-            if self not in _wanted:
-                _wanted.append(self)
-                _update()
+        if self not in _wanted:
+            _wanted.append(self)
+            _update()
 
     def lift(self) -> None:
         """Take it back; with the last one the libraries get back what they had."""
-        with _lock:
-            if self in _wanted:
-                _wanted.remove(self)
-                _update()
+        if self in _wanted:
+            _wanted.remove(self)
+            _update()
 
 
 def _update() -> None:
+    """Tell the libraries, or leave it to whoever is at it: a finalizer must not wait here."""
+    _changed.append(None)
+    while _changed and _lock.acquire(blocking=False):
+        try:
+            _changed.clear()
+            _tell_libraries()
+        finally:
+            _lock.release()
+
+
+def _tell_libraries() -> None:
     global _controller, _restore  # noqa: PLW0603 -- BLAS has one setting per process
     if _restore is not None:
         _restore()
         _restore = None
-    if _wanted:
+    limits = [wish.threads for wish in list(_wanted)]
+    if limits:
         if _controller is None:
             import threadpoolctl  # noqa: PLC0415 -- takes time, and only workers need it
 
             _controller = threadpoolctl.ThreadpoolController()
-        limit = min(wish.threads for wish in _wanted)
-        _restore = _controller.limit(limits=limit, user_api="blas").restore_original_limits
+        _restore = _controller.limit(limits=min(limits), user_api="blas").restore_original_limits
+
+
+def after_fork_in_child() -> None:
+    """Another thread of the parent may have been in the middle of it."""
+    global _lock  # noqa: PLW0603 -- a copied lock may be held by nobody
+    _lock = threading.Lock()
+    _wanted.clear()

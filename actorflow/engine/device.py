@@ -6,18 +6,18 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow import settings
 from actorflow.engine import ambient, asynchronous
 from actorflow.engine.blas import BlasLimit
 from actorflow.engine.operation import ENDED, Failure
 from actorflow.engine.policy import make_policy
-from actorflow.engine.turn import Turns
+from actorflow.engine.turn import HOLDS, RESTS, Turns
 from actorflow.engine.worker import Device, Worker
 from actorflow.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actorflow.engine.instrument import Instrument
     from actorflow.engine.operation import Operation
     from actorflow.engine.policy import Policy
 
@@ -36,8 +36,7 @@ class Devices(Turns):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        threads = self._blas_threads or max(1, settings.cores() // max(1, self.workers))
-        self._blas = BlasLimit(threads)
+        self._blas = BlasLimit(self._blas_threads)
         self._make_policy = make_policy(self._policy)
         self._devices: dict[str, Device] = {}
         self._stepping: list[
@@ -45,7 +44,7 @@ class Devices(Turns):
         ] = []  # callers that wait on devices without threads
         self._closing = False
         self._cpu0 = self._open_device("cpu(0)", self.workers, self._make_policy)
-        self._open_device("io", self._io_workers, self._make_policy)
+        self._open_device("io", self._io_workers if self.workers else 0, self._make_policy)
 
     def _open_device(self, name: str, workers: int, policy: Callable[[], Policy]) -> Device:
         # setdefault, so that two threads that name a new context get the same device.
@@ -88,6 +87,10 @@ class Devices(Turns):
             # Somebody took its seat while it was on its way.
             device.free_seats += 1
             device.spare.append(worker)
+            if device.n_ready and not device.stirred:
+                # It was woken for work that is still there: wake another one.
+                device.stirred = True
+                self.stirred.append(device)
             return None
         operation = self.pick(device, worker) if device.n_ready else None
         if operation is None:
@@ -232,8 +235,7 @@ class Devices(Turns):
         """Run an operation in this thread; say whether it has ended by that."""
         worker.operation = operation
         if self.started_hooks:
-            for hook in self.started_hooks:
-                hook.started(operation)
+            self._tell(self.started_hooks, "started", operation)
         try:
             fn = operation.fn
             if fn.__class__ is asynchronous.Start:
@@ -247,11 +249,24 @@ class Devices(Turns):
             # Outside the turn: what the function holds may run code of the user's as it goes.
             operation.fn = fn = None
         if self.finished_hooks:
-            for hook in self.finished_hooks:
-                hook.finished(operation)
+            self._tell(self.finished_hooks, "finished", operation)
         operation.state = ENDED
         return True
 
-    def _fail(self, operation: Operation, exception: BaseException) -> None:
+    def _tell(self, hooks: tuple[Instrument, ...], event: str, operation: Operation) -> None:
+        """Tell instruments of an event; one that raises breaks the engine."""
+        try:
+            for hook in hooks:
+                getattr(hook, event)(operation)
+        except BaseException as error:
+            self._break(error)
+            raise
+
+    def _fail(self, operation: Operation, exception: BaseException, *, seen: bool = False) -> None:
         operation.failure = failure = Failure(exception, operation)
+        failure.seen = seen
         self._unseen.append(failure)
+
+
+HOLDS.add(Devices._exchange.__code__)
+RESTS.update((Devices._work.__code__, Devices._run.__code__))

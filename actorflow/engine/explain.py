@@ -18,7 +18,7 @@ from actorflow.engine.operation import (
 if TYPE_CHECKING:
     from actorflow.engine.resource import Accessible, Link
 
-__all__ = ["explain", "find_deadlock"]
+__all__ = ["explain", "find_deadlock", "waits_for"]
 
 _MAX_LINES: Final = 40
 
@@ -31,7 +31,7 @@ def _link_awaited(operation: Operation) -> Link | None:
     return operation.uses[index][0] if index >= 0 else None
 
 
-def _needs(operation: Operation, blocked: dict[Operation, Operation]) -> list[Operation]:
+def waits_for(operation: Operation, blocked: dict[Operation, Operation]) -> list[Operation]:
     """The operations whose end this one waits for."""
     if operation.state == WAITING:
         link = _link_awaited(operation)
@@ -57,7 +57,7 @@ def find_deadlock(
         operation = stack.pop()
         if operation in needs:
             continue
-        needs[operation] = [] if operation is inside else _needs(operation, blocked)
+        needs[operation] = [] if operation is inside else waits_for(operation, blocked)
         for other in needs[operation]:
             needed_by.setdefault(other, []).append(operation)
             stack.append(other)
@@ -137,7 +137,7 @@ def explain(engine: object, target: Operation | Accessible) -> str:
             continue
         seen.add(operation)
         lines.append(f"{indent}{_title(operation)}: {_state(operation, blocked)}")
-        stack += [(other, depth + 1) for other in reversed(_needs(operation, blocked))]
+        stack += [(other, depth + 1) for other in reversed(waits_for(operation, blocked))]
     return "\n".join(lines)
 
 
@@ -148,7 +148,7 @@ def _state(operation: Operation, blocked: dict[Operation, Operation]) -> str:
         link = _link_awaited(operation)
         if link is not None:
             return f"waits for {link!r} ({link._free} of {link.capacity} free), held by"
-        needs = _needs(operation, blocked)
+        needs = waits_for(operation, blocked)
         names = dict.fromkeys(
             name
             for other in needs

@@ -6,6 +6,7 @@ An engine without instruments pays one test of an empty tuple per event.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -118,7 +119,10 @@ class Statistics(Instrument):
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # never held while anything else is called
+        # What happened and has not been added up: a finalizer may end an operation anywhere, so
+        # nobody may wait for the lock.
+        self._events: deque[tuple[str, Operation, float]] = deque()
+        self._lock = threading.Lock()
         self._times: dict[Operation, list[float]] = {}
         self._rows: dict[str, list[float]] = {}
         self._running = 0
@@ -129,57 +133,77 @@ class Statistics(Instrument):
 
     def pushed(self, operation: Operation) -> None:
         """Note when."""
-        now = perf_counter()
-        if self._first is None:
-            self._first = now
-        self._times[operation] = [now, now]
+        self._note("pushed", operation)
 
     def granted(self, operation: Operation) -> None:
         """Note when."""
-        times = self._times.get(operation)
-        if times is not None:
-            times[1] = perf_counter()
+        self._note("granted", operation)
 
     def started(self, operation: Operation) -> None:
         """Note when."""
-        now = perf_counter()
-        times = self._times.get(operation)
-        if times is None:  # pushed before this instrument was installed
-            return
-        with self._lock:
-            if self._running == 0:
-                self._busy_since = now
-            self._running += 1
-            times.append(now)
+        self._note("started", operation)
 
     def finished(self, operation: Operation) -> None:
-        """Add its times up."""
-        now = perf_counter()
-        times = self._times.pop(operation, None)
-        if times is None or len(times) != 3:  # noqa: PLR2004 -- not seen to start
+        """Note when."""
+        self._note("finished", operation)
+
+    def _note(self, event: str, operation: Operation) -> None:
+        self._events.append((event, operation, perf_counter()))
+        while self._events and self._lock.acquire(blocking=False):
+            try:
+                self._add_up()
+            finally:
+                self._lock.release()
+
+    def _add_up(self) -> None:
+        """Work through the events. With the lock."""
+        while self._events:
+            event, operation, now = self._events.popleft()
+            if event == "pushed":
+                if self._first is None:
+                    self._first = now
+                self._times[operation] = [now, now]
+                continue
+            times = self._times.get(operation)
+            if times is None:  # pushed before this instrument was installed
+                continue
+            if event == "granted":
+                times[1] = now
+            elif event == "started":
+                if self._running == 0:
+                    self._busy_since = now
+                self._running += 1
+                times.append(now)
+            else:
+                self._finish(operation, self._times.pop(operation), now)
+
+    def _finish(self, operation: Operation, times: list[float], now: float) -> None:
+        if len(times) != 3:  # noqa: PLR2004 -- it was skipped
             return
-        with self._lock:
-            self._running -= 1
-            if self._running == 0:
-                self._busy += now - self._busy_since
-            self._last = max(self._last, now)
-            row = self._rows.setdefault(operation.name, [0, 0.0, 0.0, 0.0])
-            row[0] += 1
-            row[1] += times[2] - times[0]
-            row[2] += times[1] - times[0]
-            row[3] += now - times[2]
+        pushed, granted, started = times
+        self._running -= 1
+        if self._running == 0:
+            self._busy += now - self._busy_since
+        self._last = max(self._last, now)
+        row = self._rows.setdefault(operation.name, [0, 0.0, 0.0, 0.0])
+        row[0] += 1
+        row[1] += started - pushed
+        row[2] += granted - pushed
+        row[3] += now - started
 
     def report(self) -> StatisticsReport:
         """What it has seen so far."""
         with self._lock:
-            rows = [
-                OperationStatistics(name, int(count), queued, waiting, running)
-                for name, (count, queued, waiting, running) in self._rows.items()
-            ]
+            self._add_up()
+            totals = {name: tuple(row) for name, row in self._rows.items()}
             busy = self._busy
             if self._running:
                 busy += perf_counter() - self._busy_since
             last = self._last
+        rows = [
+            OperationStatistics(name, int(count), queued, waiting, running)
+            for name, (count, queued, waiting, running) in totals.items()
+        ]
         rows.sort(key=lambda row: -row.running)
         return StatisticsReport(
             operations=tuple(rows),

@@ -56,6 +56,11 @@ class Epoch:
         """Have a waiter told when it is over."""
         self.waiters.append(waiter)
 
+    def detach(self, waiter: Waiter) -> None:
+        """Do not tell it any more."""
+        if waiter in self.waiters:
+            self.waiters.remove(waiter)
+
 
 class Ledger:
     """The state of an engine, changed by one message at a time."""
@@ -228,7 +233,9 @@ class Ledger:
         if device.n_ready == 0:
             # What is left in the policy's queue was all taken past it: let go of it.
             while len(device.policy):
-                device.policy.pop(None)
+                if device.policy.pop(None) is None:
+                    message = f"the policy of {device.name} kept {len(device.policy)} operations"
+                    raise EngineError(message)
 
     def close_epoch(self) -> Epoch | None:
         """Give what is over when all that is in flight now is done; None if nothing is."""
@@ -257,8 +264,8 @@ class Ledger:
         """Whoever wanted to run an operation himself does not want to any more."""
         if operation.state == RUNNING:
             self.end(operation)
-        else:
-            operation.fn = None
+        elif operation.state == WAITING:
+            operation.fn = None  # it will end as soon as it is granted
 
     # -- Steps -----------------------------------------------------------------------------
 

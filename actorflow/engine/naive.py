@@ -17,7 +17,7 @@ from actorflow.engine.policy import make_policy
 from actorflow.engine.resource import Region, Resource
 from actorflow.engine.waiting import checkpoint
 from actorflow.engine.worker import CALLER, Device, Worker
-from actorflow.errors import DeadlockError, OperationCancelled
+from actorflow.errors import DeadlockError, EngineClosedError, OperationCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -183,8 +183,9 @@ class NaiveEngine(base.Engine):
             ambient.here.worker = before
             self._stack.remove(operation)
 
-    def _fail(self, operation: Operation, error: BaseException) -> None:
+    def _fail(self, operation: Operation, error: BaseException, *, seen: bool = False) -> None:
         operation.failure = Failure(error, operation)
+        operation.failure.seen = seen
         self._unseen.append(operation.failure)
 
     def _next_deferred(self) -> Operation | None:
@@ -195,12 +196,19 @@ class NaiveEngine(base.Engine):
                 return operation
         return None
 
-    def _complete(self, operation: Operation, result: Any, exception: BaseException | None) -> None:  # noqa: ANN401
+    def _complete(
+        self,
+        operation: Operation,
+        result: Any,  # noqa: ANN401
+        exception: BaseException | None,
+        *,
+        seen: bool = False,
+    ) -> None:
         with self._lock:
             if exception is None:
                 operation.result = result
             else:
-                self._fail(operation, exception)
+                self._fail(operation, exception, seen=seen)
             operation.state = ENDED
             self._lock.notify_all()
 
@@ -319,6 +327,11 @@ class NaiveEngine(base.Engine):
             return f"{target.name} is ready: a naive engine runs everything at once"
         names = ", ".join(repr(o.name) for o in waiting)
         return f"{target.name} is not ready: it waits for {names}, inside which this code runs"
+
+    def _seal(self) -> bool:
+        with self._lock:  # whoever runs something holds it
+            self._stopped = EngineClosedError("this engine has been closed")
+            return True
 
     def _finish(self) -> None:
         self._home.leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import sys
 from pathlib import Path
@@ -169,9 +170,11 @@ class Failure:
         self.exception = exception
         self._traceback: TracebackType | None = exception.__traceback__
         self.seen = False
-        exception.add_note(
+        note = (
             f"actorflow: operation {operation.name!r}{describe_site(operation.site, source=True)}"
         )
+        with contextlib.suppress(Exception):  # some exceptions take no note
+            exception.add_note(note)
 
     def raise_(self) -> NoReturn:
         """Raise the cause where the caller waits."""
@@ -210,10 +213,10 @@ class Completion:
         operation = self._take()
         operation.engine._complete(operation, result, None)
 
-    def fail(self, exception: BaseException) -> None:
-        """End the operation with a failure."""
+    def fail(self, exception: BaseException, *, seen: bool = False) -> None:
+        """End the operation with a failure; `seen` says that somebody knows of it already."""
         operation = self._take()
-        operation.engine._complete(operation, None, exception)
+        operation.engine._complete(operation, None, exception, seen=seen)
 
     def __del__(self) -> None:
         if self._operation:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from actorflow.engine import ambient
 from actorflow.engine.waiting import running_loop
-from actorflow.errors import EngineClosedError, EngineError
+from actorflow.errors import EngineError, ForkedEngineError
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -29,6 +30,7 @@ class Scope(ABC):
     _unseen: list[Failure]
     _token: Token[Any] | None = None
     _nursery_manager: Any = None
+    _finished = False
 
     @abstractmethod
     def wait_all(self, timeout: float | None = None) -> None:
@@ -48,6 +50,10 @@ class Scope(ABC):
     @abstractmethod
     def cancel_all(self) -> None:
         """Skip everything that has not started by now; operations pushed later run again."""
+
+    @abstractmethod
+    def _seal(self) -> bool:
+        """Take nothing more, if nothing is in flight; say whether that is so."""
 
     @abstractmethod
     def _finish(self) -> None:
@@ -107,16 +113,17 @@ class Scope(ABC):
         """Wait for all work and close; after an exception skip what has not started."""
         cancelled: BaseException | None = None
         try:
-            if self._stopped is None:
-                if error is not None:
-                    self.cancel_all()
-                cancelled = await self._wait_to_the_end(patient=error is None)
+            if error is not None and self._stopped is None:
+                self.cancel_all()
+            while self._stopped is None and not self._seal():
+                patient = error is None and cancelled is None
+                cancelled = await self._wait_to_the_end(patient=patient) or cancelled
             if self._nursery_manager is not None:
                 manager, self._nursery_manager = self._nursery_manager, None
                 await manager.__aexit__(None, None, None)
         finally:
             self._leave_block()
-            self._close(error or cancelled, timeout=0)
+            self._end(error or cancelled)
         if cancelled is not None:
             raise cancelled
 
@@ -164,26 +171,37 @@ class Scope(ABC):
         self._close(None, timeout)
 
     def _close(self, error: BaseException | None, timeout: float | None) -> None:
+        deadline = None if timeout is None else monotonic() + timeout
+        while self._stopped is None and not self._seal():
+            self.wait_all(None if deadline is None else max(0.0, deadline - monotonic()))
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Stop the workers of an engine that is sealed or broken, and raise what nobody was told.
+
+        Args:
+          error: what is being raised already.
+        """
         stopped = self._stopped
-        if stopped is None:
-            self.wait_all(timeout)
-            self._finish()
-            self._stopped = EngineClosedError("this engine has been closed")
-        elif isinstance(stopped, EngineError):
+        if isinstance(stopped, ForkedEngineError):
+            return
+        if not self._finished:
+            self._finished = True
             self._finish()
         unseen = [failure for failure in self._unseen if not failure.seen]
         self._unseen.clear()
-        problems: list[BaseException] = [failure.exception for failure in unseen]
         for failure in unseen:
             failure.seen = True
+        problems: list[BaseException] = [failure.exception for failure in unseen]
+        problems = [problem for problem in problems if problem is not error]
+        message = f"{len(problems)} operations failed and nobody awaited them"
         if isinstance(stopped, EngineError) and not self._told_stopped:
             self._told_stopped = True
-            problems.insert(0, stopped)
-        if not problems or error in problems:
-            problems = [problem for problem in problems if problem is not error]
+            if error is not stopped and (error is None or error is not stopped.__cause__):
+                problems.insert(0, stopped)
+                message = "the engine stopped before its work was done"
         if not problems:
             return
         if error is not None:
             problems.insert(0, error)
-        message = f"{len(unseen)} operations failed and nobody awaited them"
         raise BaseExceptionGroup(message, problems)

@@ -36,6 +36,10 @@ class Target(Protocol):
         """Have a waiter told when it is over. In a turn, and only while it is not over."""
         ...
 
+    def detach(self, waiter: Waiter) -> None:
+        """Do not tell it any more. In a turn, and only while it is not over."""
+        ...
+
 
 class OperationEnd:
     """The end of an operation."""
@@ -61,6 +65,11 @@ class OperationEnd:
             self.operation.waiters = [waiter]
         else:
             self.operation.waiters.append(waiter)
+
+    def detach(self, waiter: Waiter) -> None:
+        """Do not tell it any more."""
+        if self.operation.waiters is not None and waiter in self.operation.waiters:
+            self.operation.waiters.remove(waiter)
 
 
 class OperationStart(OperationEnd):
@@ -96,3 +105,8 @@ class Room:
     def attach(self, waiter: Waiter) -> None:
         """Have a waiter told."""
         self._ledger.room_waiters.append((self, waiter))
+
+    def detach(self, waiter: Waiter) -> None:
+        """Do not tell it any more."""
+        if (self, waiter) in self._ledger.room_waiters:
+            self._ledger.room_waiters.remove((self, waiter))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import asynchronous, base
 from actorflow.engine.explain import explain
 from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_ours
-from actorflow.engine.turn import IN_TURN
+from actorflow.engine.turn import HOLDS, IN_TURN
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
 from actorflow.errors import BackPressureError
@@ -101,36 +102,38 @@ class ThreadedEngine(Waits):
         if uses:
             operation.uses = self._normalise_uses(uses)
             operation.next_link = 0
+        if self.pushed_hooks:
+            self._tell(self.pushed_hooks, "pushed", operation)
         mailbox = self._mailbox
-        turn = not mailbox and self._lock.acquire(False)  # noqa: FBT003
+        capture = self._capture
+        if mailbox or not self._lock.acquire(False):  # noqa: FBT003 -- a keyword costs
+            operation.site = None if capture is None else capture()
+            mailbox.append(operation)
+            self._turn()
+            return operation
         try:
-            if turn and quick and self._inline and self._run_at_once(operation):
-                return operation
-            capture = self._capture
-            if capture is capture_line:
-                # What it does in most cases, without the call.
-                frame = sys._getframe(1)
-                code = frame.f_code
-                operation.site = capture() if is_ours[code.co_filename] else (code, frame.f_lasti)
-            elif capture is not None:
-                operation.site = capture()
-            if self.pushed_hooks:
-                for hook in self.pushed_hooks:
-                    hook.pushed(operation)
-            if turn:
-                # Nobody else is at it: spare the way through the mailbox.
+            # Nobody else is at it: spare the way through the mailbox.
+            if self._stopped is not None:
+                self._end_unrun(operation)
+            elif not (quick and self._inline and self._run_at_once(operation)):
+                if capture is capture_line:
+                    # What it does in most cases, without the call.
+                    frame = sys._getframe(1)
+                    code = frame.f_code
+                    operation.site = (
+                        capture() if is_ours[code.co_filename] else (code, frame.f_lasti)
+                    )
+                elif capture is not None:
+                    operation.site = capture()
                 self.admit(operation)
-                if mailbox or self.stirred:
-                    self._drain()
-            else:
-                mailbox.append(operation)
+            if mailbox or self.stirred:
+                self._drain()
         except BaseException as error:
-            if turn and operation.state != DONE:
+            if operation.state != DONE:
                 self._break(error)
             raise
         finally:
-            if turn:
-                self._lock.release()
+            self._lock.release()
         if mailbox or self.outbox or self._to_start:
             self._turn()
         return operation
@@ -166,7 +169,7 @@ class ThreadedEngine(Waits):
         finally:
             failure = operation.failure
             for resource in operation.writes:
-                resource._failure = failure  # type: ignore[misc] -- no region comes here
+                resource._failure = failure  # type: ignore[misc]  # no region comes here
             operation.state = DONE
             operation.fn = None
             operation.reads = operation.writes = operation.inherits = ()
@@ -209,14 +212,20 @@ class ThreadedEngine(Waits):
             raise BackPressureError(message)
         self._wait_room(nbytes)
 
-    def _complete(self, operation: Operation, result: Any, exception: BaseException | None) -> None:  # noqa: ANN401
+    def _complete(
+        self,
+        operation: Operation,
+        result: Any,  # noqa: ANN401
+        exception: BaseException | None,
+        *,
+        seen: bool = False,
+    ) -> None:
         if exception is None:
             operation.result = result
         else:
-            self._fail(operation, exception)
+            self._fail(operation, exception, seen=seen)
         if self.finished_hooks:
-            for hook in self.finished_hooks:
-                hook.finished(operation)
+            self._tell(self.finished_hooks, "finished", operation)
         operation.state = ENDED
         self._mailbox.append(operation)
         self._turn()
@@ -230,8 +239,11 @@ class ThreadedEngine(Waits):
             self.skip_all(list(self._devices.values()))
 
     def explain(self, target: Operation | Accessible) -> str:  # noqa: D102 -- base.Engine.explain
-        with self._in_turn():
+        self._enter()
+        try:
             return explain(self, target)
+        finally:
+            self._leave()
 
     def statistics(self) -> base.EngineStatistics:  # noqa: D102 -- base.Engine.statistics
         devices = list(self._devices.values())
@@ -244,9 +256,8 @@ class ThreadedEngine(Waits):
 
     def _finish(self) -> None:
         """Stop the workers, all of which are idle, or will be if a turn broke the engine."""
-        self._home.leave()
         self._closing = True
-        with self._in_turn():  # a worker that is on its way to being idle stops in `_seek`
+        with self._in_turn():  # a worker on its way to being idle stops in `_seek`
             for device in self._devices.values():
                 workers = [*device.idle, *device.spare]
                 device.idle.clear()
@@ -254,11 +265,15 @@ class ThreadedEngine(Waits):
                 for worker in workers:
                     worker.stop = True
                     worker.wake.release()
+        self._home.leave()
         self._blas.lift()
-        if self._stopped is None:
-            for device in self._devices.values():
-                for thread in device.threads:
+        if not self._broken:  # else whoever still runs does not know what to do next
+            for device in list(self._devices.values()):
+                for thread in list(device.threads):
+                    while thread.ident is None:
+                        sleep(0)  # another thread is starting it
                     thread.join()
 
 
 IN_TURN.add(ThreadedEngine._run_at_once.__code__)
+HOLDS.update((ThreadedEngine._run_at_once.__code__, ThreadedEngine.push.__code__))

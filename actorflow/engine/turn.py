@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.engine import ambient
 from actorflow.engine.base import Engine
 from actorflow.engine.ledger import Ledger
-from actorflow.engine.operation import SENT, Operation
-from actorflow.engine.worker import Worker
-from actorflow.errors import EngineClosedError, EngineError
+from actorflow.engine.operation import DONE, SENT, Failure, Operation
+from actorflow.engine.worker import CALLER, Worker
+from actorflow.errors import EngineClosedError, EngineError, ForkedEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from actorflow.engine.waiting import Waiter
     from actorflow.engine.worker import Device
 
-__all__ = ["IN_TURN", "Turns"]
+__all__ = ["HOLDS", "IN_TURN", "RESTS", "Turns"]
 
-_PATIENCE: Final = 60.0  # seconds; turns take microseconds
+_PATIENCE: Final = 1.0  # seconds; turns take microseconds
 
 
 class Turns(Ledger, Engine):
@@ -71,7 +71,10 @@ class Turns(Ledger, Engine):
             item = mailbox.popleft()
             if isinstance(item, Operation):
                 if item.state == SENT:
-                    self.admit(item)
+                    if self._stopped is None or item.device is CALLER:
+                        self.admit(item)
+                    else:
+                        self._end_unrun(item)
                 else:
                     self.end(item)
             elif isinstance(item, Worker):
@@ -83,6 +86,25 @@ class Turns(Ledger, Engine):
                 item()
         if self.stirred:
             self._stir()
+
+    def _end_unrun(self, operation: Operation) -> None:
+        """The engine was closed in the moment in which the operation was pushed. In a turn."""
+        message = f"operation {operation.name!r} was pushed while its engine was being closed"
+        operation.failure = Failure(EngineClosedError(message), operation)
+        self._unseen.append(operation.failure)
+        operation.state = DONE
+        operation.fn = None
+        operation.reads = operation.writes = operation.inherits = ()
+        if operation.waiters is not None:
+            self.outbox.extend(operation.waiters)
+
+    def _seal(self) -> bool:
+        """Take nothing more, if nothing is in flight; say whether that is so."""
+        with self._in_turn():
+            if self.in_flight:
+                return False
+            self._stopped = EngineClosedError("this engine has been closed")
+            return True
 
     def _turn(self) -> None:
         """Have the mailbox carried out, by this thread or by the one that is at it."""
@@ -128,11 +150,12 @@ class Turns(Ledger, Engine):
 
     def _enter(self) -> None:
         """Begin a turn, and first carry out what is in the mailbox."""
+        if isinstance(self._stopped, ForkedEngineError):
+            self._refuse()
         if not self._lock.acquire(blocking=False):
             self._refuse_inside_turn()
-            if not self._lock.acquire(timeout=_PATIENCE):
-                message = f"nobody ended a turn within {_PATIENCE} seconds"
-                raise EngineError(message)
+            while not self._lock.acquire(timeout=_PATIENCE):
+                self._give_back_lost_lock()
         self._turn_owner = threading.get_ident()
         if self._mailbox or self.stirred:
             try:
@@ -158,9 +181,13 @@ class Turns(Ledger, Engine):
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
+        """A turn of this thread. After an exception in it the ledger cannot be trusted any more."""
         self._enter()
         try:
             yield
+        except BaseException as error:
+            self._break(error)
+            raise
         finally:
             self._leave()
 
@@ -178,6 +205,29 @@ class Turns(Ledger, Engine):
             )
             raise EngineError(message)
 
+    def _give_back_lost_lock(self) -> None:
+        """Release the lock if nobody is in a turn.
+
+        An interrupt that strikes between taking the lock and the `try` after it leaves it taken,
+        with nothing done yet.
+        """
+        if self._turn_owner is not None:
+            return
+        for frame in sys._current_frames().values():
+            step: FrameType | None = frame
+            while step is not None and step.f_code not in RESTS:
+                if step.f_code in HOLDS:
+                    return
+                step = step.f_back
+        if self._lock.locked():
+            self._lock.release()
+
+    def _after_fork_in_child(self) -> None:
+        super()._after_fork_in_child()
+        self._lock = threading.Lock()
+        self._mailbox.clear()
+        self._parked.clear()
+
     def _refuse_if_broken(self) -> None:
         if self._stopped is not None and not isinstance(self._stopped, EngineClosedError):
             self._refuse()
@@ -188,7 +238,7 @@ class Turns(Ledger, Engine):
         return operation if operation is not None and operation.engine is self else None
 
 
-# Functions that run only inside a turn (see also `ThreadedEngine._run_at_once`).
+# Functions that run only inside a turn (`threaded` adds one).
 IN_TURN: Final = {
     function.__code__
     for function in (
@@ -200,3 +250,8 @@ IN_TURN: Final = {
         Turns._drain,
     )
 }
+
+# Functions that may have the lock (`device` and `threaded` add some), and functions that have not
+# although their callers may look like it.
+HOLDS: Final = IN_TURN | {Turns._turn.__code__, Turns._leave.__code__}
+RESTS: Final = {Turns._enter.__code__, Turns._after_turn.__code__}

@@ -10,73 +10,48 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient
-from actorflow.engine.device import Devices
 from actorflow.engine.explain import find_deadlock
-from actorflow.engine.operation import (
-    DONE,
-    ENDED,
-    READY,
-    SENT,
-    WAITING,
-    Operation,
-)
+from actorflow.engine.help import Helps
+from actorflow.engine.operation import DONE, ENDED, Operation
 from actorflow.engine.resource import Region, Resource
 from actorflow.engine.target import OperationEnd, OperationStart, Room
+from actorflow.engine.turn import RESTS
 from actorflow.engine.waiting import ThreadWaiter, checkpoint, make_waiter, refuse_to_block
-from actorflow.engine.worker import CALLER, Worker
+from actorflow.engine.worker import CALLER
 from actorflow.errors import DeadlockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from actorflow.engine.ledger import Epoch
     from actorflow.engine.resource import Accessible
     from actorflow.engine.target import Target
+    from actorflow.engine.waiting import AsyncWaiter
+    from actorflow.engine.worker import Worker
 
 __all__ = ["Waits"]
 
-_HELP_SEARCH: Final = 64  # operations looked at for one that a waiting caller could run
-_HELP_DEPTH: Final = 16  # operations inside waits of others in one thread; then spare workers
 _QUICK_HELPS: Final = 64  # quick operations that one await runs itself, at most
 _LARGE_NBYTES: Final = 1 << 20  # reads of more than this are not made in an event loop's thread
 
 
-class Waits(Devices):
+class Waits(Helps):
     """The waits of a threaded engine."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Operations that wait inside themselves, and for what.
         self._blocked: dict[Operation, Operation] = {}
 
-    # -- Blocking ----------------------------------------------------------------------------
-
-    def wait(self, target: Operation | Accessible, timeout: float | None = None) -> Any:  # noqa: ANN401, D102
-        if isinstance(target, Operation):
-            if target.engine is not self:
-                return target.engine.wait(target, timeout)
-            operation = target
-        else:
-            if self._is_readable(target):
-                return None
-            owner = target.resource.owner
-            if owner is not None and owner is not self:
-                return owner.wait(target, timeout)
-            operation = self._fence(target)
-        if operation.state != DONE:
-            refuse_to_block(f"waiting for {operation.name!r}", "await ...")
-            if operation.state == SENT:
-                self._mailbox.append(operation)
-                self._turn()
-            self._block_on(OperationEnd(operation), timeout)
-        if operation.failure is not None:
-            operation.failure.raise_()
-        return operation.result
+    # -- What is waited for -------------------------------------------------------------------
 
     def _fence(self, target: Accessible) -> Operation:
-        """An operation that reads the target and does nothing: it ends when that is written."""
-        return Operation(
+        """Send an operation that reads the target and does nothing: it ends when that is there."""
+        fence = Operation(
             self, None, (target,), (), (target,), CALLER, 0, f"wait for {target.name}", 0, None
         )
+        self._mailbox.append(fence)
+        self._turn()
+        return fence
 
     def _is_readable(self, target: Accessible) -> bool:
         """Whether no write to the target is in flight.
@@ -93,42 +68,15 @@ class Waits(Devices):
             if owner is not None and owner._stopped is None:
                 return False
             self._adopt(target, "target")
-        self._enter()
-        try:
-            readable = all(access._writer is None for access in target._accesses())
+        with self._in_turn():
+            readable = self._all_readable((target,))
             failure = target._failure
-        finally:
-            self._leave()
         if not readable:
-            self._refuse()
+            self._refuse_if_broken()
             return False
         if failure is not None:
             failure.raise_()
         return True
-
-    def read(self, fn: Callable[[], Any], reads: Iterable[Accessible], name: str = "read") -> Any:  # noqa: ANN401, D102
-        reads = tuple(reads)
-        for accessible in reads:
-            if accessible.owner is not self:
-                owner = accessible.owner
-                if owner is not None and owner._stopped is None:
-                    return owner.read(fn, reads, name)
-                self._adopt(accessible, "reads")
-        operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
-        self._enter()
-        try:
-            ready = self._all_readable(reads)
-            if ready:
-                self.admit(operation)
-        finally:
-            self._leave()
-        if not ready:
-            self._refuse()
-            refuse_to_block(f"{name} of unfinished work", "await ...")
-            self._mailbox.append(operation)
-            self._turn()
-            self._block_on(OperationStart(operation), None)
-        return self._run_granted(operation)
 
     def _all_readable(self, reads: tuple[Accessible, ...]) -> bool:
         for accessible in reads:
@@ -137,13 +85,84 @@ class Waits(Devices):
                     return False
         return True
 
+    def _owner_elsewhere(self, reads: tuple[Accessible, ...]) -> Waits | None:
+        """The open engine that has one of the resources, if that is not this one."""
+        for accessible in reads:
+            owner = accessible.owner
+            if owner is not self:
+                if owner is not None and owner._stopped is None:
+                    return owner  # type: ignore[return-value]  # any engine: it can read
+                self._adopt(accessible, "reads")
+        return None
+
+    def _room(self, nbytes: int) -> Room:
+        # A bit more than is needed, so that the next pushes need not wait again.
+        max_nbytes = max(0, min(self.max_nbytes // 2, self.max_nbytes - nbytes))
+        return Room(self, self.max_ops // 4, max_nbytes)
+
+    def _epoch_to_wait_for(self, what: str) -> Epoch | None:
+        inside = self.current_operation()
+        if inside is not None:
+            message = f"{what} inside operation {inside.name!r} would wait for itself"
+            raise DeadlockError(message)
+        self._refuse_if_broken()
+        with self._in_turn():
+            return self.close_epoch()
+
+    # -- Blocking -------------------------------------------------------------------------------
+
+    def wait(self, target: Operation | Accessible, timeout: float | None = None) -> Any:  # noqa: ANN401, D102
+        if isinstance(target, Operation):
+            if target.engine is not self:
+                return target.engine.wait(target, timeout)
+            operation = target
+            if operation.state != DONE:
+                refuse_to_block(f"waiting for {operation.name!r}", "await operation")
+        else:
+            if self._is_readable(target):
+                return None
+            owner = target.resource.owner
+            if owner is not None and owner is not self:
+                return owner.wait(target, timeout)
+            refuse_to_block(f"waiting for {target.name!r}", "await ...")
+            operation = self._fence(target)
+        if operation.state != DONE:
+            self._block_on(OperationEnd(operation), timeout)
+        if operation.failure is not None:
+            operation.failure.raise_()
+        return operation.result
+
+    def read(self, fn: Callable[[], Any], reads: Iterable[Accessible], name: str = "read") -> Any:  # noqa: ANN401, D102
+        reads = tuple(reads)
+        other = self._owner_elsewhere(reads)
+        if other is not None:
+            return other.read(fn, reads, name)
+        operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
+        try:
+            with self._in_turn():
+                ready = self._all_readable(reads)
+                if ready:
+                    self.admit(operation)
+            if not ready:
+                self._refuse_if_broken()
+                refuse_to_block(f"{name} of unfinished work", "await ...")
+                self._mailbox.append(operation)
+                self._turn()
+                self._block_on(OperationStart(operation), None)
+        except BaseException:
+            self._abandon(operation)
+            raise
+        return self._run_granted(operation)
+
+    def _abandon(self, operation: Operation) -> None:
+        """Nobody will run an operation that was to run in its caller."""
+        self._mailbox.append(lambda: self.abandon(operation))
+        self._turn()
+
     def _run_granted(self, operation: Operation) -> Any:  # noqa: ANN401
         """Run, in this thread, an operation that was granted to its caller, and end it."""
-        if operation.state == DONE:
-            if operation.failure is None:
-                self._refuse()
-            else:
-                operation.failure.raise_()
+        if operation.failure is not None:
+            operation.failure.raise_()
         try:
             return operation.fn()
         finally:
@@ -153,13 +172,7 @@ class Waits(Devices):
             self._turn()
 
     def wait_all(self, timeout: float | None = None) -> None:  # noqa: D102
-        inside = self.current_operation()
-        if inside is not None:
-            message = f"wait_all inside operation {inside.name!r} would wait for itself"
-            raise DeadlockError(message)
-        self._refuse_if_broken()
-        with self._in_turn():
-            epoch = self.close_epoch()
+        epoch = self._epoch_to_wait_for("wait_all")
         if epoch is not None:
             refuse_to_block("wait_all", "await engine.wait_all_async()")
             self._block_on(epoch, timeout)
@@ -167,13 +180,6 @@ class Waits(Devices):
     def _wait_room(self, nbytes: int) -> None:
         """Block until a push of so many bytes fits."""
         self._block_on(self._room(nbytes), None)
-
-    def _room(self, nbytes: int) -> Room:
-        return Room(
-            self,
-            self.max_ops * 1 // 4,
-            max(0, min(self.max_nbytes * 3 // 4, self.max_nbytes - nbytes)),
-        )
 
     def _block_on(self, target: Target, timeout: float | None) -> None:
         """Block until the target is over; meanwhile run what it waits for, where one may."""
@@ -184,12 +190,15 @@ class Waits(Devices):
             self._note_blocked(inside, target.operation)
         try:
             while not target.over:
-                if timeout is None and self._help(target, worker) is not None:
-                    continue
-                left = None if deadline is None else max(0.0, deadline - monotonic())
-                if not self._park(target, worker, left):
+                self._refuse_if_broken()
+                left = None if deadline is None else deadline - monotonic()
+                if left is not None and left <= 0:
                     message = f"{target.name} was not over after {timeout} seconds"
                     raise TimeoutError(message)
+                # Without threads nobody else would run anything, whatever the time.
+                helps = timeout is None or self.workers == 0
+                if not helps or self._help(target, worker) is None:
+                    self._park(target, worker, left)
         finally:
             if inside is not None:
                 self._blocked.pop(inside, None)
@@ -209,97 +218,29 @@ class Waits(Devices):
         if cycle is not None:
             raise DeadlockError(cycle)
 
-    def _park(self, target: Target, worker: Worker | None, timeout: float | None) -> bool:
-        """Sleep until the target is over, or (without threads) there is something to run."""
+    def _park(self, target: Target, worker: Worker | None, timeout: float | None) -> None:
+        """Sleep until the target is over, the time is, or there is something to run again."""
         waiter = ThreadWaiter()
         with self._in_turn():
-            if target.over:
-                return True
+            if target.over or self._could_help():
+                return
             target.attach(waiter)
+            self._stepping.append(waiter.notify)
             if worker is not None:
                 self._leave_seat(worker.device)
-            self._stepping.append(waiter.notify)
         self._parked[waiter] = None
         try:
             self._refuse_if_broken()
-            told = waiter.wait(timeout)
+            waiter.wait(timeout)
         finally:
             self._parked.pop(waiter, None)
-            with self._in_turn():
-                self._stepping.remove(waiter.notify)
-                if worker is not None and worker.device.n_workers:
-                    worker.device.free_seats -= 1
-        if not target.over:
-            self._refuse_if_broken()
-        return told
-
-    # -- Helping -----------------------------------------------------------------------------
-
-    def _help(
-        self, target: Target | None, worker: Worker | None, *, quick: bool = False
-    ) -> Operation | None:
-        """Run one operation that the target (or anybody) waits for in this thread, if there is one.
-
-        With `quick`, only one that may run in an event loop's thread.
-        """
-        self._enter()
-        try:
-            operation = self._find_help(target, worker, quick=quick)
-        finally:
-            self._leave()
-        if operation is None:
-            return None
-        seat = worker is None or operation.device is not worker.device
-        caller = Worker(operation.device, "a waiting caller")
-        caller.depth = 1 if worker is None else worker.depth + 1
-        before, ambient.here.worker = ambient.here.worker, caller
-        token = ambient.engine_here.set(self)
-        try:
-            ended = self._run(operation, caller)
-        finally:
-            ambient.engine_here.reset(token)
-            ambient.here.worker = before
-        self._enter()
-        try:
-            if ended:
-                self.end(operation)
-            if seat:
-                self._leave_seat(operation.device)
-        finally:
-            self._leave()
-        failure = operation.failure
-        if failure is not None and isinstance(failure.exception, KeyboardInterrupt):
-            failure.raise_()  # it was meant for this thread
-        return operation
-
-    def _find_help(
-        self, target: Target | None, worker: Worker | None, *, quick: bool
-    ) -> Operation | None:
-        """Take a ready operation that the target waits for. In a turn."""
-        wanted = None if target is None else target.operation
-        if not quick and worker is None and (wanted is None or self.workers == 0):
-            # Everything is waited for, or there is no thread but this: the policy chooses.
-            for device in self._devices.values():
-                if device.n_ready and self._take_seat(device):
-                    return self.pick(device, None)
-            return None
-        if worker is not None and worker.depth >= _HELP_DEPTH and worker.device.n_workers:
-            return None
-        stack = [] if wanted is None else [wanted]
-        seen = 0
-        while stack and (seen < _HELP_SEARCH or self.workers == 0):
-            operation = stack.pop()
-            seen += 1
-            if operation.state == READY and operation.failure is None:
-                if quick and not operation.quick:
-                    continue
-                device = operation.device
-                if (worker is not None and worker.device is device) or self._take_seat(device):
-                    self.take(operation)
-                    return operation
-            elif operation.state == WAITING and operation.predecessors is not None:
-                stack += [p for p in operation.predecessors or () if WAITING <= p.state <= READY]
-        return None
+            if not self._broken:
+                with self._in_turn():
+                    self._stepping.remove(waiter.notify)
+                    if not target.over:
+                        target.detach(waiter)
+                    if worker is not None:
+                        self._retake_seat(worker.device)
 
     def step(self) -> Operation | None:
         """Run the one operation that the policy chooses next, in this thread.
@@ -312,7 +253,7 @@ class Waits(Devices):
         refuse_to_block("step", "await ...")
         return self._help(None, None)
 
-    # -- Awaiting ----------------------------------------------------------------------------
+    # -- Awaiting -------------------------------------------------------------------------------
 
     async def wait_async(self, target: Operation | Accessible) -> Any:  # noqa: ANN401, D102
         if isinstance(target, Operation):
@@ -327,9 +268,6 @@ class Waits(Devices):
             if owner is not None and owner is not self:
                 return await owner.wait_async(target)
             operation = self._fence(target)
-        if operation.state == SENT and operation.fn is None:
-            self._mailbox.append(operation)
-            self._turn()
         await self._await_target(OperationEnd(operation))
         if operation.failure is not None:
             operation.failure.raise_()
@@ -337,27 +275,54 @@ class Waits(Devices):
 
     async def _await_target(self, target: Target) -> None:
         """Wait in a task until the target is over."""
-        for _ in range(_QUICK_HELPS):
-            if target.over:
-                await checkpoint()
-                return
-            if target.operation is None or self._help(target, None, quick=True) is None:
+        helps = 0
+        while not target.over and (helps < _QUICK_HELPS or self.workers == 0):
+            self._refuse_if_broken()
+            quick = self.workers > 0
+            if quick and target.operation is None:
                 break
+            if self._help(target, None, quick=quick) is None:
+                break
+            helps += 1
+        if target.over:
+            await checkpoint()
+            return
         inside = self.current_operation()
         worker = ambient.here.worker if inside is not None else None
         if worker is not None and worker.operation is not inside:
             worker = None  # a task of an asynchronous operation keeps no worker busy
-        waiter = make_waiter()
         if inside is not None:
             self._note_blocked(inside, target.operation)
+        waiter = make_waiter()
+        try:
+            await self._sleep(target, waiter, worker)
+        finally:
+            if inside is not None:
+                self._blocked.pop(inside, None)
+        if not target.over:
+            # Without threads it is told when there is something to run, too.
+            self._refuse_if_broken()
+            await self._await_target(target)
+
+    async def _sleep(self, target: Target, waiter: AsyncWaiter, worker: Worker | None) -> None:
+        """Wait in a task until the waiter is told."""
 
         def attach() -> None:
-            if target.over:
+            if target.over or self._could_help():
                 self.outbox.append(waiter)
             else:
                 target.attach(waiter)
+                self._stepping.append(waiter.notify)
             if worker is not None:
                 self._leave_seat(worker.device)
+
+        def detach() -> None:
+            if waiter.notify in self._stepping:
+                self._stepping.remove(waiter.notify)
+            if not target.over:
+                target.detach(waiter)
+            if worker is not None:
+                self._retake_seat(worker.device)
 
         self._parked[waiter] = None
         self._mailbox.append(attach)
@@ -367,33 +332,29 @@ class Waits(Devices):
             await waiter.wait()
         finally:
             self._parked.pop(waiter, None)
-            if inside is not None:
-                self._blocked.pop(inside, None)
-            if worker is not None and worker.device.n_workers:
-                with self._in_turn():
-                    worker.device.free_seats -= 1
-        if not target.over:
-            self._refuse_if_broken()
+            self._mailbox.append(detach)
+            self._turn()
 
     async def wait_all_async(self) -> None:  # noqa: D102
-        inside = self.current_operation()
-        if inside is not None:
-            message = f"wait_all_async inside operation {inside.name!r} would wait for itself"
-            raise DeadlockError(message)
-        self._refuse_if_broken()
-        with self._in_turn():
-            epoch = self.close_epoch()
+        epoch = self._epoch_to_wait_for("wait_all_async")
         if epoch is None:
             await checkpoint()
         else:
             await self._await_target(epoch)
 
     async def wait_room(self, nbytes: int = 0) -> None:  # noqa: D102
-        while (
-            self.in_flight >= self.max_ops or self.nbytes_in_flight + nbytes > self.max_nbytes
-        ) and self.in_flight:
-            await self._await_target(self._room(nbytes))
         await checkpoint()
+        if self.current_operation() is not None:
+            return  # who waited here would hold up what it waits for
+        while not self._fits(nbytes):
+            await self._await_target(self._room(nbytes))
+
+    def _fits(self, nbytes: int) -> bool:
+        """Whether an operation of so many bytes may be pushed now."""
+        if self.in_flight >= self.max_ops:
+            return False
+        # One alone may be larger than the budget.
+        return self.nbytes_in_flight == 0 or self.nbytes_in_flight + nbytes <= self.max_nbytes
 
     async def read_async(  # noqa: D102
         self,
@@ -403,21 +364,21 @@ class Waits(Devices):
         nbytes: int = 0,
     ) -> Any:  # noqa: ANN401
         reads = tuple(reads)
-        for accessible in reads:
-            if accessible.owner is not self:
-                owner = accessible.owner
-                if owner is not None and owner._stopped is None:
-                    return await owner.read_async(fn, reads, name, nbytes)
-                self._adopt(accessible, "reads")
+        other = self._owner_elsewhere(reads)
+        if other is not None:
+            return await other.read_async(fn, reads, name, nbytes)
         if nbytes > _LARGE_NBYTES and self._stopped is None:
             return await self.push(fn, reads=reads, name=name)
+        self._refuse_if_broken()
         operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
         self._mailbox.append(operation)
         self._turn()
         try:
             await self._await_target(OperationStart(operation))
         except BaseException:
-            self._mailbox.append(lambda: self.abandon(operation))
-            self._turn()
+            self._abandon(operation)
             raise
         return self._run_granted(operation)
+
+
+RESTS.update((Waits._block_on.__code__, Waits._park.__code__))

@@ -48,11 +48,13 @@ class AsyncWaiter(Waiter, Protocol):
 
 def running_loop() -> str | None:
     """The event loop that runs in this thread: "trio", "asyncio" or None."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    # Another thread may be in the middle of importing either.
+    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
+    in_trio_run = getattr(lowlevel, "in_trio_run", None)
+    if in_trio_run is not None and in_trio_run():
         return "trio"
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
+    get_running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    if get_running_loop is not None and get_running_loop() is not None:
         return "asyncio"
     return None
 

@@ -1,0 +1,132 @@
+"""Helping: a thread that waits runs itself what its target needs, instead of waking a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actorflow.engine import ambient
+from actorflow.engine.device import Devices
+from actorflow.engine.explain import waits_for
+from actorflow.engine.operation import DONE, ENDED, READY, RUNNING, Operation
+from actorflow.engine.worker import Worker
+
+if TYPE_CHECKING:
+    from actorflow.engine.target import Target
+    from actorflow.engine.worker import Device
+
+__all__ = ["Helps"]
+
+_HELP_SEARCH: Final = 64  # operations looked at for one that a waiting caller could run
+_HELP_DEPTH: Final = 16  # operations inside waits of others in one thread; then spare workers
+
+
+class Helps(Devices):
+    """What a threaded engine lets a waiting caller run."""
+
+    _blocked: dict[Operation, Operation]  # operations that wait inside themselves, and for what
+
+    def _help(
+        self, target: Target | None, worker: Worker | None, *, quick: bool = False
+    ) -> Operation | None:
+        """Run one operation that the target (or anybody) waits for in this thread.
+
+        Args:
+          target: what this thread waits for; None for anything at all.
+          worker: whose operation waits inside itself, if one does.
+          quick: only one that may run in an event loop's thread.
+
+        Returns:
+          The operation, or None if there was none to run.
+        """
+        caller = Worker(self._cpu0, "a waiting caller")
+        caller.depth = 1 if worker is None else worker.depth + 1
+        ended = False
+        try:
+            with self._in_turn():
+                operation = self._find_help(target, worker, caller, quick=quick)
+                if operation is None:
+                    return None
+                if worker is not None and caller.device is not worker.device:
+                    # The seat that the waiting operation has elsewhere is not used meanwhile.
+                    self._leave_seat(worker.device)
+            ended = self._run_for(operation, caller)
+        except BaseException as error:
+            # An interrupt strikes anywhere: what was taken must not stay taken.
+            taken = caller.handed
+            if taken is not None and taken.state == RUNNING and not self._broken:
+                self._fail(taken, error)
+                taken.state = ENDED
+                ended = True
+            raise
+        finally:
+            if caller.handed is not None and not self._broken:
+                self._hand_in(caller, worker, ended=ended)
+        failure = operation.failure
+        if failure is not None and isinstance(failure.exception, KeyboardInterrupt):
+            failure.raise_()  # it was meant for this thread
+        return operation
+
+    def _run_for(self, operation: Operation, caller: Worker) -> bool:
+        """Run an operation in this thread, as that caller."""
+        before, ambient.here.worker = ambient.here.worker, caller
+        token = ambient.engine_here.set(self)
+        try:
+            return self._run(operation, caller)
+        finally:
+            ambient.engine_here.reset(token)
+            ambient.here.worker = before
+
+    def _hand_in(self, caller: Worker, worker: Worker | None, *, ended: bool) -> None:
+        """End what a caller has run and give the seat back."""
+        operation = caller.handed
+        with self._in_turn():
+            if operation is not None and ended and operation.state != DONE:
+                self.end(operation)
+            if worker is None or caller.device is not worker.device:
+                self._leave_seat(caller.device)
+            if worker is not None and caller.device is not worker.device:
+                self._retake_seat(worker.device)
+
+    def _find_help(
+        self, target: Target | None, worker: Worker | None, caller: Worker, *, quick: bool
+    ) -> Operation | None:
+        """Take a ready operation that the target waits for; `caller.handed` is it. In a turn."""
+        wanted = None if target is None else target.operation
+        if not quick and worker is None and (wanted is None or self.workers == 0):
+            # Everything is waited for, or there is no thread but this: the policy chooses.
+            for device in list(self._devices.values()):
+                if device.n_ready and self._take_seat(device):
+                    caller.device = device
+                    caller.handed = self.pick(device, None)
+                    return caller.handed
+            return None
+        if worker is not None and worker.depth >= _HELP_DEPTH and worker.device.n_workers:
+            return None
+        stack = [] if wanted is None else [wanted]
+        seen: set[Operation] = set()
+        while stack and (len(seen) < _HELP_SEARCH or self.workers == 0):
+            operation = stack.pop()
+            if operation in seen:
+                continue
+            seen.add(operation)
+            if operation.state != READY or operation.failure is not None:
+                stack += waits_for(operation, self._blocked)
+            elif operation.quick or not quick:
+                device = operation.device
+                if (worker is not None and worker.device is device) or self._take_seat(device):
+                    caller.device = device
+                    caller.handed = operation
+                    self.take(operation)
+                    return operation
+        return None
+
+    def _retake_seat(self, device: Device) -> None:
+        """An operation that had given its seat up goes on: some worker will have to step back."""
+        if device.n_workers:
+            device.free_seats -= 1
+
+    def _could_help(self) -> bool:
+        """Whether there is work that only a waiting caller can do. In a turn."""
+        return self.workers == 0 and any(
+            device.n_ready for device in self._devices.values() if device.n_workers == 0
+        )
