@@ -12,7 +12,7 @@ from actorflow import settings
 from actorflow.engine import operation as operations
 from actorflow.engine.asynchronous import Home
 from actorflow.engine.instrument import hooks_of
-from actorflow.engine.resource import Link, Region, Resource
+from actorflow.engine.resource import Region, Resource, add_up
 from actorflow.engine.scope import Scope
 from actorflow.errors import EngineError, ForkedEngineError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actorflow.engine.instrument import Instrument
     from actorflow.engine.operation import Failure, Operation
     from actorflow.engine.policy import Policy
-    from actorflow.engine.resource import Accessible
+    from actorflow.engine.resource import Accessible, Link
 
 __all__ = ["Engine", "EngineStatistics"]
 
@@ -386,19 +386,8 @@ class Engine(Scope):
         self, uses: Iterable[Link] | Mapping[Link, int]
     ) -> tuple[tuple[Link, int], ...] | None:
         """Bring links into the one order in which all operations take them."""
-        amounts: dict[Link, int] = {}
-        pairs = uses.items() if hasattr(uses, "items") else ((link, 1) for link in uses)
-        for link, amount in pairs:
-            if not isinstance(link, Link):
-                message = f"push: uses must hold links, got {link!r}"
-                raise TypeError(message)
-            amounts[link] = amounts.get(link, 0) + amount
-            if not 1 <= amounts[link] <= link.capacity:
-                message = (
-                    f"push: {amounts[link]} of {link!r} was asked for, but its capacity is "
-                    f"{link.capacity}"
-                )
-                raise ValueError(message)
+        amounts = add_up(uses)
+        for link, _ in amounts:
             if link.owner is not self:
                 self._adopt(link, "uses")
-        return tuple(sorted(amounts.items(), key=lambda pair: id(pair[0]))) or None
+        return amounts or None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["END", "Access", "Parts"]
 
 END: Final = 1 << 62  # past the end of every resource
+_FEW: Final = 64  # segments that are not worth joining while some of them are accessed
 
 
 def _wait_for(operation: Operation, before: Operation) -> None:
@@ -137,15 +138,17 @@ class Parts:
       segments: in order, without gaps. An access splits the ones at its ends and then treats
         every segment that it covers as a thing of its own.
       busy: how many segments are not idle. With none left, and no failure, the parts go away.
+      limit: past so many segments, those that nothing tells apart any more are joined.
     """
 
-    __slots__ = ("busy", "segments", "starts", "whole")
+    __slots__ = ("busy", "limit", "segments", "starts", "whole")
 
     def __init__(self, whole: Access) -> None:
         self.whole = whole
         self.busy = 0 if whole.idle else 1
         self.segments = [Segment(0, END, whole)]
         self.starts = [0]
+        self.limit = _FEW
         whole._writer = whole._readers = None
 
     def _split(self, at: int) -> int:
@@ -208,9 +211,21 @@ class Parts:
         self._leave()
 
     def _leave(self) -> None:
-        """Go back to the cheap form if nothing tells the parts from each other any more."""
-        if self.busy == 0:
-            failure = self.segments[0]._failure
-            if all(segment._failure is failure for segment in self.segments):
-                self.whole._parts = None
-                self.whole._failure = failure
+        """Join segments; go back to the cheap form if nothing tells the parts apart any more."""
+        if self.busy and len(self.segments) <= self.limit:
+            return
+        joined = self.segments[:1]
+        for segment in self.segments[1:]:
+            last = joined[-1]
+            if segment.idle and last.idle and segment._failure is last._failure:
+                last.stop = segment.stop
+            else:
+                joined.append(segment)
+        if self.busy == 0 and len(joined) == 1:
+            self.whole._parts = None
+            self.whole._failure = joined[0]._failure
+            return
+        self.segments = joined
+        self.starts = [segment.start for segment in joined]
+        # Twice as many: each access pays only for the few segments that it has made.
+        self.limit = max(_FEW, 2 * len(joined))

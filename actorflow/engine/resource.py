@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from actorflow.engine.parts import END, Access, Parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from actorflow.engine.base import Engine
     from actorflow.engine.operation import Failure, Operation
 
-__all__ = ["Accessible", "Link", "Region", "Resource"]
+__all__ = ["Accessible", "Link", "Region", "Resource", "add_up"]
 
 
 class Resource(Access):
@@ -54,6 +56,11 @@ class Resource(Access):
 
 class Region:
     """A part `[start, stop)` of a resource: parts that do not overlap are accessed independently.
+
+    The engine does not know where a resource ends. So after a write of the whole resource has
+    failed, writes of all its parts mend these parts, but not the resource: to read that whole
+    still raises the old error, until it is written whole or in parts the last of which ends at
+    `actorflow.engine.parts.END`.
 
     Args:
       resource: the resource.
@@ -142,17 +149,27 @@ class Link(Resource):
       ValueError: the capacity is not an integer of at least 1.
     """
 
-    __slots__ = ("_free", "_holders", "_queue", "capacity")
+    __slots__ = ("_free", "_holders", "_queue", "_users", "capacity")
 
     def __init__(self, capacity: int = 1, name: str = "link") -> None:
         super().__init__(name)
-        if not isinstance(capacity, int) or capacity < 1:
+        if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:
             message = f"Link {name!r}: capacity must be an integer of at least 1, got {capacity!r}"
             raise ValueError(message)
         self.capacity: Final = capacity
         self._free = capacity
         self._holders: dict[Operation, int] = {}
         self._queue: deque[tuple[Operation, int]] = deque()
+        self._users: dict[Operation, None] = {}  # who uses it, will use it or is skipped
+
+    @property
+    def idle(self) -> bool:
+        """Whether no operation holds it or waits for it."""
+        return not (self._users or self._holders or self._queue) and super().idle
+
+    def _expect(self, operation: Operation) -> None:
+        """The operation has been pushed and will ask for its amount, unless it is skipped."""
+        self._users[operation] = None
 
     def _take(self, operation: Operation, amount: int) -> bool:
         """Give `amount` to the operation, or let it queue."""
@@ -164,8 +181,9 @@ class Link(Resource):
         return True
 
     def _give_back(self, operation: Operation) -> list[Operation]:
-        """Take back what the operation has; return who has got theirs by that."""
-        self._free += self._holders.pop(operation)
+        """Take back what the operation has, if anything; return who has got theirs by that."""
+        self._users.pop(operation, None)
+        self._free += self._holders.pop(operation, 0)
         served = []
         while self._queue and self._queue[0][1] <= self._free:
             waiting, amount = self._queue.popleft()
@@ -173,6 +191,32 @@ class Link(Resource):
             self._holders[waiting] = amount
             served.append(waiting)
         return served
+
+
+def add_up(uses: Iterable[Link] | Mapping[Link, int]) -> tuple[tuple[Link, int], ...]:
+    """How much of each link an operation uses, in the one order in which all of them take links.
+
+    Raises:
+      TypeError: something that is no link, or no integer.
+      ValueError: more than a link has, or less than 1.
+    """
+    amounts: dict[Link, int] = {}
+    pairs = uses.items() if hasattr(uses, "items") else ((link, 1) for link in uses)
+    for link, amount in pairs:
+        if not isinstance(link, Link):
+            message = f"push: uses must hold links, got {link!r}"
+            raise TypeError(message)
+        if not isinstance(amount, int) or isinstance(amount, bool):
+            message = f"push: the amount of {link!r} must be an integer, got {amount!r}"
+            raise TypeError(message)
+        amounts[link] = amounts.get(link, 0) + amount
+        if not 1 <= amounts[link] <= link.capacity:
+            message = (
+                f"push: {amounts[link]} of {link!r} was asked for, but its capacity is "
+                f"{link.capacity}"
+            )
+            raise ValueError(message)
+    return tuple(sorted(amounts.items(), key=lambda pair: id(pair[0])))
 
 
 Accessible: TypeAlias = Resource | Region

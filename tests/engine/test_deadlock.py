@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from actorflow.engine import Engine, Link, Resource
-from actorflow.errors import DeadlockError
+from actorflow.engine.explain import find_any_deadlock
+from actorflow.errors import DeadlockError, OperationCancelled
 from tests.engine._helpers import LifoPolicy, close, finishes, stepping
 
 
@@ -44,7 +45,6 @@ def test_nested_over_two_devices_with_one_worker_each():
     assert finishes(lambda: alternate(40)) == 40
 
 
-@pytest.mark.xfail(strict=True, reason="a seat is kept while its thread runs for another device")
 def test_who_waits_on_one_device_for_another_gives_up_its_seat():
     """cpu(0) waits for `side` and runs it itself, and that waits for cpu(0), which has one seat."""
     engine = Engine(workers=1)
@@ -220,7 +220,6 @@ def test_a_link_with_room_is_no_deadlock(engine):
     assert finishes(operation.wait) == "inner"
 
 
-@pytest.mark.xfail(strict=True, reason="who does not queue at the link yet is not seen to need it")
 def test_waiting_for_what_will_need_a_link_that_one_holds():
     def run():
         link, resource, handles = Link(1, "bus"), Resource(), {}
@@ -238,9 +237,6 @@ def test_waiting_for_what_will_need_a_link_that_one_holds():
         finishes(run)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only who waits for nobody but the stuck is seen to be stuck"
-)
 def test_waiting_for_what_needs_more_of_a_link_than_all_others_will_give_back():
     def run():
         link, gate, handles = Link(2, "bus"), threading.Event(), {}
@@ -262,7 +258,82 @@ def test_waiting_for_what_needs_more_of_a_link_than_all_others_will_give_back():
         finishes(run)
 
 
-@pytest.mark.xfail(strict=True, reason="close waits for what was pushed before it only")
+def stalled(late_comer):
+    """One holds half of a link and waits for one that comes to its queue behind `late_comer`."""
+    link, gate, completions = Link(2, "bus"), Resource("gate"), []
+    engine = stepping()
+    engine.push_async(completions.append, writes=[gate], name="gate")
+    engine.step()
+    engine.push(lambda: None, reads=[gate], uses=late_comer(link), name="large")
+    inner = engine.push(lambda: None, reads=[gate], uses=[link], name="inner")
+    found = []
+
+    def outer():
+        blocked = {engine.current_operation(): inner}
+        found.append(find_any_deadlock(blocked))
+        completions.pop().succeed()
+        found.append(find_any_deadlock(blocked))
+
+    operation = engine.push(outer, uses=[link], name="outer")
+    operation.wait()
+    engine.close()
+    assert found[0] is None
+    assert find_any_deadlock({}) is None
+    return operation, found[1]
+
+
+def test_a_stall_that_comes_about_when_an_operation_gets_to_the_queue_of_a_link():
+    operation, found = stalled(lambda link: {link: 2})
+    assert found is not None
+    inside, text = found
+    assert inside is operation
+    assert text.splitlines() == [
+        "operation 'outer' waits inside itself for what can only come after it:",
+        "  'outer'",
+        "    waits inside for 'inner'",
+        "    which waits for <Link 'bus'>, behind 'large'",
+        "    which waits for <Link 'bus'>, held by 'outer'",
+    ]
+
+
+def test_who_gets_to_the_queue_of_a_link_behind_one_that_goes_on_is_not_stuck():
+    _, found = stalled(lambda link: {link: 1})
+    assert found is None
+
+
+def test_waiting_behind_one_that_needs_more_of_a_link_than_there_will_be():
+    link, resource = Link(2, "bus"), Resource()
+    with stepping() as engine:
+
+        def outer():
+            engine.push(lambda: None, uses={link: 2}, name="large")
+            engine.push(lambda: None, uses=[link], writes=[resource], name="inner").wait()
+
+        operation = engine.push(outer, uses=[link], name="outer")
+        with pytest.raises(DeadlockError) as caught:
+            operation.wait()
+        engine.wait_all()
+    assert str(caught.value).splitlines()[3:] == [
+        "    which waits for <Link 'bus'>, behind 'large'",
+        "    which waits for <Link 'bus'>, held by 'outer'",
+    ]
+
+
+def test_what_is_cancelled_will_need_no_link():
+    link, resource = Link(1), Resource()
+    with stepping() as engine:
+        engine.push(lambda: None, writes=[resource])
+        inner = engine.push(lambda: None, reads=[resource], uses=[link])
+        assert inner.cancel()
+
+        def outer():
+            with pytest.raises(OperationCancelled):
+                inner.wait()
+            return "went on"
+
+        assert engine.push(outer, uses=[link]).wait() == "went on"
+
+
 def test_closing_waits_for_what_operations_push_meanwhile():
     ran = []
     engine = Engine(workers=0)
@@ -271,7 +342,6 @@ def test_closing_waits_for_what_operations_push_meanwhile():
     assert ran == ["inner"]
 
 
-@pytest.mark.xfail(strict=True, reason="a thread is listed before it is started")
 def test_closing_while_a_worker_is_being_started():
     engine, closed = Engine(workers=1), []
 
