@@ -6,52 +6,44 @@ a resource remembers of a failure is kept in the same place.
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from itertools import chain
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.engine import ambient, asynchronous, base
+from actorflow.engine import asynchronous, base
 from actorflow.engine.device import is_cpu
-from actorflow.engine.operation import DONE, ENDED, RUNNING, WAITING, Failure, Operation
-from actorflow.engine.parts import END
+from actorflow.engine.naive_runs import NaiveRuns, conflict
+from actorflow.engine.operation import DONE, WAITING, Failure, Operation
 from actorflow.engine.policy import make_policy
 from actorflow.engine.resource import Region, Resource
-from actorflow.engine.waiting import checkpoint
-from actorflow.engine.worker import CALLER, Device, Worker
+from actorflow.engine.waiting import checkpoint, refuse_to_block, running_loop
+from actorflow.engine.worker import CALLER, Device
 from actorflow.errors import DeadlockError, EngineClosedError, OperationCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from actorflow.engine.policy import Policy
     from actorflow.engine.resource import Accessible, Link
 
 __all__ = ["NaiveEngine"]
 
-_Interval = tuple[Resource, int, int, bool]
+_NAP: Final = 0.001  # seconds between two looks of a task that waits for another thread
 
 
-def _intervals(operation: Operation) -> list[_Interval]:
-    """What an operation touches: resource, start, stop, whether it writes."""
-    found = []
-    for touched, writes in ((operation.reads, False), (operation.writes, True)):
-        for accessible in touched:
-            if isinstance(accessible, Region):
-                found.append((accessible.resource, accessible.start, accessible.stop, writes))
-            else:
-                found.append((accessible, 0, END, writes))
-    return found
+async def _nap() -> None:
+    if running_loop() == "trio":
+        import trio  # noqa: PLC0415 -- running already
+
+        await trio.sleep(_NAP)
+    else:
+        import asyncio  # noqa: PLC0415 -- running already
+
+        await asyncio.sleep(_NAP)
 
 
-def _conflict(first: Operation, second: Operation) -> bool:
-    """Whether two operations have to keep their order."""
-    return any(
-        a[0] is b[0] and a[1] < b[2] and b[1] < a[2] and (a[3] or b[3])
-        for a in _intervals(first)
-        for b in _intervals(second)
-    )
-
-
-class NaiveEngine(base.Engine):
+class NaiveEngine(NaiveRuns):
     """Runs each operation in the caller before `push` returns; see `Engine`.
 
     Only an operation that is pushed inside another one and conflicts with it runs later: when that
@@ -62,10 +54,6 @@ class NaiveEngine(base.Engine):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._make_policy = make_policy(self._policy)
-        # Held while operations run; asynchronous ones let go of it until they are completed.
-        self._lock = threading.Condition(threading.RLock())
-        self._stack: list[Operation] = []  # running, the innermost last
-        self._deferred: list[Operation] = []  # in order of arrival
         self._devices = {name: Device(name, 1, self._make_policy) for name in ("cpu(0)", "io")}
         self._home = asynchronous.Home()
         self._home.stay()
@@ -111,11 +99,12 @@ class NaiveEngine(base.Engine):
         for hook in self.pushed_hooks:
             hook.pushed(operation)
         with self._lock:
-            if any(_conflict(other, operation) for other in (*self._stack, *self._deferred)):
-                operation.state = WAITING
+            self._refuse()
+            operation.state = WAITING
+            if any(conflict(other, operation) for other in chain(self._stack, self._deferred)):
                 self._deferred.append(operation)
             else:
-                self._run(operation)
+                self._run_all(operation)
         return operation
 
     def push_async(  # noqa: D102 -- base.Engine.push_async
@@ -136,128 +125,122 @@ class NaiveEngine(base.Engine):
     def add_device(  # noqa: D102 -- base.Engine.add_device
         self, name: str, workers: int = 1, policy: str | Callable[[], Policy] | None = None
     ) -> None:
+        if not isinstance(workers, int) or workers < 0:
+            message = f"add_device: workers must be an integer of at least 0, got {workers!r}"
+            raise ValueError(message)
         factory = self._make_policy if policy is None else make_policy(policy)
         if self._devices.setdefault(name, device := Device(name, workers, factory)) is not device:
             message = f"add_device: there is a device called {name!r} already"
             raise ValueError(message)
 
-    def _run(self, operation: Operation) -> None:
-        """Run an operation, and then the deferred ones that waited for it. With the lock."""
-        for accessible in operation.inherits:
-            if operation.failure is None:
-                operation.failure = accessible._failure
-        for hook in self.granted_hooks:
-            hook.granted(operation)
-        if operation.failure is None:
-            self._call(operation)
-        for hook in self.finished_hooks:
-            hook.finished(operation)
-        operation.state = DONE
-        for accessible in operation.writes:
-            accessible._end_write(operation, operation.failure)
-        operation.fn = None
-        operation.reads = operation.writes = operation.inherits = ()
-        while (following := self._next_deferred()) is not None:
-            self._run(following)
+    # -- Waiting: for what other threads run ---------------------------------------------------
 
-    def _call(self, operation: Operation) -> None:
-        for hook in self.started_hooks:
-            hook.started(operation)
-        operation.state = RUNNING
-        self._stack.append(operation)
-        caller = Worker(operation.device, "the caller")
-        caller.operation = operation
-        before, ambient.here.worker = ambient.here.worker, caller
-        token = ambient.engine_here.set(self)
-        try:
-            if isinstance(operation.fn, asynchronous.Start):
-                operation.fn(operation)
-                while operation.state == RUNNING:
-                    self._lock.wait()
-            else:
-                operation.result = operation.fn()
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, whoever waits gets it
-            self._fail(operation, error)
-        finally:
-            ambient.engine_here.reset(token)
-            ambient.here.worker = before
-            self._stack.remove(operation)
-
-    def _fail(self, operation: Operation, error: BaseException, *, seen: bool = False) -> None:
-        operation.failure = Failure(error, operation)
-        operation.failure.seen = seen
-        self._unseen.append(operation.failure)
-
-    def _next_deferred(self) -> Operation | None:
-        for index, operation in enumerate(self._deferred):
-            before = (*self._stack, *self._deferred[:index])
-            if not any(_conflict(other, operation) for other in before):
-                del self._deferred[index]
-                return operation
-        return None
-
-    def _complete(
-        self,
-        operation: Operation,
-        result: Any,  # noqa: ANN401
-        exception: BaseException | None,
-        *,
-        seen: bool = False,
-    ) -> None:
-        with self._lock:
-            if exception is None:
-                operation.result = result
-            else:
-                self._fail(operation, exception, seen=seen)
-            operation.state = ENDED
-            self._lock.notify_all()
-
-    # -- Waiting: there is hardly anything to wait for -----------------------------------------
-
-    def wait(self, target: Operation | Accessible, timeout: float | None = None) -> Any:  # noqa: ANN401, D102
+    def _unfinished(self, target: Operation | Accessible | None) -> list[Operation]:
+        """What is to be waited for; for None everything."""
+        if target is None:
+            return [*self._stack, *self._deferred]
         if isinstance(target, Operation):
-            if target.engine is not self:
-                return target.engine.wait(target, timeout)
-            self._refuse_unfinished([target] if target.state != DONE else [])
-            if target.failure is not None:
-                target.failure.raise_()
-            return target.result
+            return [target]
+        reader = Operation(self, None, (target,), (), (target,), CALLER, 0, "wait", 0, None)
+        return [o for o in (*self._stack, *self._deferred) if conflict(o, reader)]
+
+    def _wait(
+        self, target: Operation | Accessible | None, name: str, seconds: float | None
+    ) -> None:
+        """Block until the target is done."""
+        deadline = None if seconds is None else monotonic() + seconds
+
+        def left() -> float:
+            return -1 if deadline is None else max(0.0, deadline - monotonic())
+
+        late = f"{name} was not over after {seconds} seconds"
+        if not self._lock.acquire(blocking=False):
+            refuse_to_block(f"waiting for {name!r}", "await ...")
+            if not self._lock.acquire(timeout=left()):
+                raise TimeoutError(late)
+        try:
+            operations = self._unfinished(target)
+            while self._is_open(operations):
+                refuse_to_block(f"waiting for {name!r}", "await ...")
+                if deadline is not None and left() == 0:
+                    raise TimeoutError(late)
+                with self._noted(operations):
+                    self._sleep(None if deadline is None else left())
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _noted(self, operations: list[Operation]) -> Iterator[None]:
+        """Note that the current operation, if any, waits for some."""
+        inside = self.current_operation()
+        if inside is not None:
+            self._waits[inside] = operations
+        try:
+            yield
+        finally:
+            if inside is not None:
+                self._waits.pop(inside, None)
+
+    async def _wait_async(self, target: Operation | Accessible | None) -> None:
+        operations: list[Operation] | None = None
+        await checkpoint()
+        while True:
+            if self._lock.acquire(blocking=False):
+                try:
+                    if operations is None:
+                        operations = self._unfinished(target)
+                    if not self._is_open(operations):
+                        return
+                finally:
+                    self._lock.release()
+            with self._noted(operations or []):
+                await _nap()
+
+    def _owner_elsewhere(self, target: Operation | Accessible) -> base.Engine | None:
+        """The other engine that has to do with the target.
+
+        Raises:
+          TypeError: it is nothing that can be waited for.
+        """
+        if isinstance(target, Operation):
+            return None if target.engine is self else target.engine
         if not isinstance(target, (Resource, Region)):
             message = f"wait: what can be waited for is an operation or a resource, not {target!r}"
             raise TypeError(message)
         owner = target.resource.owner
         if owner is not self and owner is not None and owner._stopped is None:
-            return owner.wait(target, timeout)
+            return owner
         self._adopt(target, "target")
-        self._refuse_unfinished(self._writers(target))
-        if (failure := target._failure) is not None:
-            failure.raise_()
         return None
 
-    def _writers(self, target: Accessible) -> list[Operation]:
-        """The operations in flight that write the target."""
-        reader = Operation(self, None, (target,), (), (target,), CALLER, 0, "wait", 0, None)
-        return [o for o in (*self._stack, *self._deferred) if _conflict(o, reader)]
+    def _outcome(self, target: Operation | Accessible) -> Any:  # noqa: ANN401
+        failure = target.failure if isinstance(target, Operation) else target._failure
+        if failure is not None:
+            failure.raise_()
+        return target.result if isinstance(target, Operation) else None
 
-    def _refuse_unfinished(self, operations: list[Operation]) -> None:
-        """Raise if an operation waits inside itself for something that comes after it."""
-        if operations:
-            inside = self._stack[-1].name if self._stack else "?"
-            message = (
-                f"operation {inside!r} waits inside itself for {operations[0].name!r}, which can "
-                f"only come after it"
-            )
-            raise DeadlockError(message)
+    def wait(self, target: Operation | Accessible, timeout: float | None = None) -> Any:  # noqa: ANN401, D102
+        other = self._owner_elsewhere(target)
+        if other is not None:
+            return other.wait(target, timeout)
+        self._wait(target, target.name, timeout)
+        return self._outcome(target)
 
     async def wait_async(self, target: Operation | Accessible) -> Any:  # noqa: ANN401, D102
-        await checkpoint()
-        return self.wait(target)
+        other = self._owner_elsewhere(target)
+        if other is not None:
+            return await other.wait_async(target)
+        await self._wait_async(target)
+        return self._outcome(target)
 
-    def read(self, fn: Callable[[], Any], reads: Iterable[Accessible], name: str = "read") -> Any:  # noqa: ANN401, ARG002, D102
-        with self._lock:
+    def read(self, fn: Callable[[], Any], reads: Iterable[Accessible], name: str = "read") -> Any:  # noqa: ANN401, D102
+        reads = tuple(reads)
+        while True:
             for accessible in reads:
                 self.wait(accessible)
-            return fn()
+            with self._lock:
+                if not any(map(self._unfinished, reads)):
+                    return self._read(fn, reads, name)
 
     async def read_async(  # noqa: D102
         self,
@@ -266,20 +249,43 @@ class NaiveEngine(base.Engine):
         name: str = "read",
         nbytes: int = 0,  # noqa: ARG002
     ) -> Any:  # noqa: ANN401
+        reads = tuple(reads)
         await checkpoint()
-        return self.read(fn, reads, name)
+        while True:
+            for accessible in reads:
+                await self.wait_async(accessible)
+            if self._lock.acquire(blocking=False):
+                try:
+                    if not any(map(self._unfinished, reads)):
+                        return self._read(fn, reads, name)
+                finally:
+                    self._lock.release()
 
-    def wait_all(self, timeout: float | None = None) -> None:  # noqa: ARG002, D102
-        inside = ambient.current_operation()
-        if inside is not None and inside.engine is self:
-            message = f"wait_all inside operation {inside.name!r} would wait for that itself"
-            raise DeadlockError(message)
-        with self._lock:
-            pass  # whoever runs something holds it
+    def _read(self, fn: Callable[[], Any], reads: tuple[Accessible, ...], name: str) -> Any:  # noqa: ANN401
+        """Call a function while nobody may write what it reads. With the lock."""
+        operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
+        try:
+            with self._inside(operation):
+                return self._perform(operation)
+        finally:
+            self._release(operation)
+            following = self._next_deferred()
+            if following is not None:
+                self._run_all(following)
+
+    def wait_all(self, timeout: float | None = None) -> None:  # noqa: D102
+        self._refuse_inside("wait_all")
+        self._wait(None, "all that was pushed before", timeout)
 
     async def wait_all_async(self) -> None:  # noqa: D102
-        self.wait_all()
-        await checkpoint()
+        self._refuse_inside("wait_all_async")
+        await self._wait_async(None)
+
+    def _refuse_inside(self, what: str) -> None:
+        inside = self.current_operation()
+        if inside is not None:
+            message = f"{what} inside operation {inside.name!r} would wait for that itself"
+            raise DeadlockError(message)
 
     async def wait_room(self, nbytes: int = 0) -> None:  # noqa: ARG002, D102
         await checkpoint()
@@ -304,11 +310,6 @@ class NaiveEngine(base.Engine):
             for operation in self._deferred:
                 self.cancel(operation)
 
-    def current_operation(self) -> Operation | None:
-        """The operation of this engine inside which this code runs, or None."""
-        operation = ambient.current_operation()
-        return operation if operation is not None and operation.engine is self else None
-
     def statistics(self) -> base.EngineStatistics:  # noqa: D102
         count = len(self._stack) + len(self._deferred)
         return base.EngineStatistics(
@@ -322,16 +323,22 @@ class NaiveEngine(base.Engine):
         if isinstance(target, Operation):
             waiting = [] if target.state == DONE else [target]
         else:
-            waiting = self._writers(target)
+            waiting = self._unfinished(target)
         if not waiting:
             return f"{target.name} is ready: a naive engine runs everything at once"
         names = ", ".join(repr(o.name) for o in waiting)
         return f"{target.name} is not ready: it waits for {names}, inside which this code runs"
 
     def _seal(self) -> bool:
-        with self._lock:  # whoever runs something holds it
-            self._stopped = EngineClosedError("this engine has been closed")
-            return True
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if not self._stack and not self._deferred:
+                self._stopped = EngineClosedError("this engine has been closed")
+            return self._stopped is not None
+        finally:
+            self._lock.release()
 
     def _finish(self) -> None:
         self._home.leave()
+        self._blas.lift()

@@ -174,7 +174,6 @@ def test_what_an_operation_pushes_on_its_own_resource_runs_when_it_has_ended(any
     assert seen == ["outer", 0, 1, 2, 3, 4]
 
 
-@pytest.mark.xfail(strict=True, reason="a wait sends an operation that is in the mailbox again")
 def test_waiting_for_an_operation_that_is_still_in_the_mailbox_runs_it_once():
     """Another thread has the turn while it is pushed and lets go of it without looking again."""
     ran = []
@@ -186,15 +185,7 @@ def test_waiting_for_an_operation_that_is_still_in_the_mailbox_runs_it_once():
     assert ran == ["ran"]
 
 
-@pytest.mark.parametrize(
-    "engine_type",
-    [
-        "threaded",
-        pytest.param(
-            "naive", marks=pytest.mark.xfail(strict=True, reason="it runs them recursively")
-        ),
-    ],
-)
+@pytest.mark.parametrize("engine_type", ["threaded", "naive"])
 def test_an_operation_may_push_any_number_on_its_own_resource(engine_type):
     any_engine = Engine(workers=1, engine_type=engine_type)
     resource, seen = Resource(), []
@@ -208,7 +199,6 @@ def test_an_operation_may_push_any_number_on_its_own_resource(engine_type):
     assert seen == list(range(3000))
 
 
-@pytest.mark.xfail(strict=True, reason="a worker that steps back leaves its work to nobody")
 def test_operations_overlap_after_one_that_waited_inside_itself_has_gone_on():
     """Both seats are taken while it waits; then a worker that has none is the one that is woken."""
     both, second_runs = threading.Barrier(2, timeout=10), threading.Event()
@@ -230,7 +220,6 @@ def test_operations_overlap_after_one_that_waited_inside_itself_has_gone_on():
         assert engine.push(waits).wait()
 
 
-@pytest.mark.xfail(strict=True, reason="a wait with a timeout runs nothing, and nobody else does")
 def test_a_wait_with_a_timeout_runs_operations_where_there_is_no_thread():
     with Engine(workers=0) as engine:
         operation = engine.push(lambda: "result")
@@ -240,7 +229,6 @@ def test_a_wait_with_a_timeout_runs_operations_where_there_is_no_thread():
             engine.step()
 
 
-@pytest.mark.xfail(strict=True, reason="who has found nothing to run sleeps without looking again")
 def test_what_becomes_ready_just_before_a_caller_parks_is_run():
     engine = Engine(workers=0)
     resource, completions = Resource(), []
@@ -257,7 +245,6 @@ def test_what_becomes_ready_just_before_a_caller_parks_is_run():
     assert finishes(operation.wait) == "result"
 
 
-@pytest.mark.xfail(strict=True, reason="nobody looks into the mailbox after a quick operation")
 def test_what_others_push_during_a_quick_operation_is_run():
     ran, pushed = threading.Event(), []
     engine = Engine(workers=1)

@@ -21,8 +21,16 @@ from tests.engine.helpers_faults import (
 # -- Operations that raise what is no Exception -------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, BaseException])
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (kind, error)
+        for kind in KINDS
+        for error in (SystemExit, KeyboardInterrupt, GeneratorExit, BaseException)
+        # The naive engine runs in the thread that is interrupted: its push raises that.
+        if (kind, error) != ("naive", KeyboardInterrupt)
+    ],
+)
 def test_whatever_an_operation_raises_is_its_failure(kind, error):
     def break_it():
         raise error("on purpose")
