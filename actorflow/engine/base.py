@@ -147,6 +147,7 @@ class Engine(Scope):
         self._capture = _CAPTURE[trace]
         self._stopped: Exception | None = None  # why nothing can be pushed any more
         self._told_stopped = False
+        self._home = Home()
         self._unseen: list[Failure] = []
         self.instruments: tuple[Instrument, ...] = ()
         for instrument in instruments:

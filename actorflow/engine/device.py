@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient, asynchronous
 from actorflow.engine.blas import BlasLimit
+from actorflow.engine.interrupt import OPEN
 from actorflow.engine.operation import ENDED, Failure
 from actorflow.engine.policy import make_policy
 from actorflow.engine.turn import HOLDS, RESTS, Turns
@@ -270,3 +271,4 @@ class Devices(Turns):
 
 HOLDS.add(Devices._exchange.__code__)
 RESTS.update((Devices._work.__code__, Devices._run.__code__))
+OPEN.add(Devices._run.__code__)

@@ -54,7 +54,7 @@ class Helps(Devices):
             # An interrupt strikes anywhere: what was taken must not stay taken.
             taken = caller.handed
             if taken is not None and taken.state == RUNNING and not self._broken:
-                self._fail(taken, error)
+                self._fail(taken, error, seen=True)
                 taken.state = ENDED
                 ended = True
             raise

@@ -59,6 +59,10 @@ class Scope(ABC):
     def _finish(self) -> None:
         """Stop; everything is done."""
 
+    def _enter_trio(self) -> None:
+        """The block is entered under trio."""
+        return
+
     def _enter_block(self) -> None:
         if self._stopped is not None:
             raise self._stopped.with_traceback(None)
@@ -98,6 +102,7 @@ class Scope(ABC):
         if loop == "trio":
             import trio  # noqa: PLC0415 -- running already
 
+            self._enter_trio()
             self._nursery_manager = trio.open_nursery()
             self._home.enter_trio(await self._nursery_manager.__aenter__())
         else:
@@ -123,7 +128,7 @@ class Scope(ABC):
                 await manager.__aexit__(None, None, None)
         finally:
             self._leave_block()
-            self._end(error or cancelled)
+            self._shut_down(error or cancelled)
         if cancelled is not None:
             raise cancelled
 
@@ -174,9 +179,9 @@ class Scope(ABC):
         deadline = None if timeout is None else monotonic() + timeout
         while self._stopped is None and not self._seal():
             self.wait_all(None if deadline is None else max(0.0, deadline - monotonic()))
-        self._end(error)
+        self._shut_down(error)
 
-    def _end(self, error: BaseException | None) -> None:
+    def _shut_down(self, error: BaseException | None) -> None:
         """Stop the workers of an engine that is sealed or broken, and raise what nobody was told.
 
         Args:

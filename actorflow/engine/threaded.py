@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.engine import asynchronous, base
+from actorflow.engine import asynchronous, base, interrupt
 from actorflow.engine.explain import explain
 from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_ours
-from actorflow.engine.turn import HOLDS, IN_TURN
+from actorflow.engine.turn import HOLDS, IN_TURN, Turns
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
 from actorflow.errors import BackPressureError
@@ -27,7 +27,7 @@ class ThreadedEngine(Waits):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._home = asynchronous.Home()
+        interrupt.install()
         # Whether quick operations may run in the turn in which they arrive.
         self._inline = False
         self._set_hooks()
@@ -114,7 +114,7 @@ class ThreadedEngine(Waits):
         try:
             # Nobody else is at it: spare the way through the mailbox.
             if self._stopped is not None:
-                self._end_unrun(operation)
+                self._end_unrun(operation, told=True)
             elif not (quick and self._inline and self._run_at_once(operation)):
                 if capture is capture_line:
                     # What it does in most cases, without the call.
@@ -136,6 +136,8 @@ class ThreadedEngine(Waits):
             self._lock.release()
         if mailbox or self.outbox or self._to_start:
             self._turn()
+        if self._stopped is not None and operation.state == DONE:
+            self._refuse()
         return operation
 
     def _run_at_once(self, operation: Operation) -> bool:
@@ -174,6 +176,9 @@ class ThreadedEngine(Waits):
             operation.fn = None
             operation.reads = operation.writes = operation.inherits = ()
         return True
+
+    def _enter_trio(self) -> None:
+        interrupt.protect_under_trio(TRIO_PROTECTS)
 
     def _set_hooks(self) -> None:
         super()._set_hooks()
@@ -277,3 +282,18 @@ class ThreadedEngine(Waits):
 
 IN_TURN.add(ThreadedEngine._run_at_once.__code__)
 HOLDS.update((ThreadedEngine._run_at_once.__code__, ThreadedEngine.push.__code__))
+TRIO_PROTECTS: Final = (
+    ThreadedEngine.push,
+    ThreadedEngine.cancel,
+    ThreadedEngine._finish,
+    Turns._enter,
+    Turns._leave,
+    Turns._turn,
+    Turns._seal,
+    Waits._end_granted,
+    Waits._epoch_to_wait_for,
+    Waits._is_readable,
+    Waits._note_blocked,
+    Waits._help,
+    Waits._hand_in,
+)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.engine import ambient
 from actorflow.engine.explain import find_deadlock
 from actorflow.engine.help import Helps
+from actorflow.engine.interrupt import call_open
 from actorflow.engine.operation import DONE, ENDED, Operation
 from actorflow.engine.resource import Region, Resource
 from actorflow.engine.target import OperationEnd, OperationStart, Room
@@ -164,12 +165,15 @@ class Waits(Helps):
         if operation.failure is not None:
             operation.failure.raise_()
         try:
-            return operation.fn()
+            return call_open(operation.fn)
         finally:
-            operation.fn = None
-            operation.state = ENDED
-            self._mailbox.append(operation)
-            self._turn()
+            self._end_granted(operation)
+
+    def _end_granted(self, operation: Operation) -> None:
+        operation.fn = None
+        operation.state = ENDED
+        self._mailbox.append(operation)
+        self._turn()
 
     def wait_all(self, timeout: float | None = None) -> None:  # noqa: D102
         epoch = self._epoch_to_wait_for("wait_all")

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from actorflow.engine.interrupt import OPEN
 from actorflow.errors import WouldBlockError
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class ThreadWaiter:
     def wait(self, timeout: float | None = None) -> bool:
         """Block until `notify`, at most `timeout` seconds; say whether it was called."""
         return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+
+
+OPEN.add(ThreadWaiter.wait.__code__)
 
 
 class _TrioHub:

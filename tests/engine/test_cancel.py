@@ -25,12 +25,13 @@ class Blocked:
     def __init__(self, lock):
         self._lock = lock
         self.release = lock.release
+        self.locked = lock.locked
         self.waited_for = threading.Event()
 
-    def acquire(self, blocking=True):
+    def acquire(self, blocking=True, timeout=-1):
         if blocking:
             self.waited_for.set()
-        return self._lock.acquire(blocking)
+        return self._lock.acquire(blocking, timeout)
 
     def __enter__(self):
         self.acquire()

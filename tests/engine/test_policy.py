@@ -133,12 +133,6 @@ def test_what_is_no_policy_is_refused(policy, error, message):
         Engine(workers=1, policy=policy)
 
 
-breaks_nothing = pytest.mark.xfail(
-    strict=True, reason="an error in the turn of a caller that helps does not break the engine"
-)
-
-
-@breaks_nothing
 def test_a_policy_that_keeps_an_operation_to_itself_breaks_the_engine():
     class Miser(FifoPolicy):
         def pop(self, worker):
@@ -153,7 +147,6 @@ def test_a_policy_that_keeps_an_operation_to_itself_breaks_the_engine():
     assert len(close(engine)) == 1
 
 
-@breaks_nothing
 def test_a_policy_that_raises_breaks_the_engine_and_says_why():
     class Clumsy(FifoPolicy):
         def pop(self, worker):
