@@ -183,3 +183,21 @@ def test_names():
     assert repr(region) == "<Region 'weights[2:5]'>"
     assert region.name == "weights[2:5]"
     assert resource.resource is region.resource is resource
+
+
+@pytest.mark.parametrize("failure", [None, "broken"])
+def test_parts_that_nothing_tells_apart_any_more_are_joined(failure):
+    """Somebody is always there, so the cheap form never comes back; or a part has failed."""
+    model = Model()
+    model.arrive([], [(0, 1)])
+    if failure is not None:
+        model.leave(model.everybody[0], failure)
+    for index in range(1, 1000):
+        region = Region(model.resource, index, index + 1)
+        someone = Someone(index, [], [(index, index + 1)])
+        region._write(someone)
+        region._end_write(someone, None)
+        assert someone.predecessors is None
+    assert len(model.resource._parts.segments) <= 66
+    assert Region(model.resource, 0, 1)._failure == failure
+    assert Region(model.resource, 1, END)._failure is None
