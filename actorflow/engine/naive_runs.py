@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient, asynchronous, base
 from actorflow.engine.blas import BlasLimit
+from actorflow.engine.interrupt import OPEN
 from actorflow.engine.operation import DONE, ENDED, RUNNING, Failure, Operation
 from actorflow.engine.parts import END
 from actorflow.engine.resource import Region, Resource
@@ -242,3 +243,6 @@ class NaiveRuns(base.Engine):
     def _after_fork_in_child(self) -> None:
         super()._after_fork_in_child()
         self._lock = threading.Condition(threading.RLock())
+
+
+OPEN.update((NaiveRuns._perform.__code__, NaiveRuns._sleep.__code__))
