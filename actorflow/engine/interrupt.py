@@ -2,8 +2,8 @@
 
 Python raises KeyboardInterrupt in the main thread between any two instructions, also between taking
 a lock and the `try` that would release it. So while the innermost code that is not the user's is
-the engine's, the interrupt is put off: the handler has the signal sent again a moment later and
-returns. Waits and users' functions are interrupted at once.
+the engine's, the interrupt is put off: a push raises it at its end, and the handler has the signal
+sent again a moment later, for all else. Waits and users' functions are interrupted at once.
 
 trio has a way of its own for the same, which is told of the engine's functions; an asyncio loop
 started by `asyncio.run` before the engine keeps its own handler.
@@ -22,9 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import CodeType, FrameType
 
-__all__ = ["OPEN", "call_open", "install", "protect_under_trio"]
+__all__ = [
+    "OPEN",
+    "PENDING",
+    "call_open",
+    "install",
+    "protect_under_trio",
+    "raise_pending",
+]
 
 _HERE: Final = str(Path(__file__).parent)
+
+# Signals that were put off: not empty is a reason for `raise_pending`.
+PENDING: Final[list[int]] = []
 
 # Functions of the engine that wait or call the user's code: they may be interrupted.
 OPEN: Final[set[CodeType]] = set()
@@ -41,11 +51,18 @@ _DELAY: Final = 0.0005  # seconds; the engine's own work takes microseconds
 
 
 def _send_again(number: int) -> None:
-    """Send the main thread a signal a moment later. In a thread of its own."""
+    """Send the main thread a signal a moment later, if it is still due. In a thread of its own."""
     sleep(_DELAY)
     main = threading.main_thread().ident
-    if main is not None:
+    if PENDING and main is not None:
         signal.pthread_kill(main, number)
+
+
+def raise_pending() -> None:
+    """Raise an interrupt that was put off, if this is the thread that it was meant for."""
+    if threading.current_thread() is threading.main_thread() and PENDING:
+        PENDING.clear()
+        raise KeyboardInterrupt
 
 
 class _Handler:
@@ -55,9 +72,11 @@ class _Handler:
         step = frame
         while step is not None and step.f_code not in OPEN:
             if step.f_code.co_filename.startswith(_HERE):
+                PENDING.append(number)
                 _thread.start_new_thread(_send_again, (number,))
                 return
             step = step.f_back
+        PENDING.clear()
         signal.default_int_handler(number, frame)
 
     # trio puts its own handler in the place of Python's, and may in that of this one, too.

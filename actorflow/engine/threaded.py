@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import asynchronous, base, interrupt
 from actorflow.engine.explain import explain
+from actorflow.engine.interrupt import PENDING
 from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_ours
 from actorflow.engine.turn import HOLDS, IN_TURN, Turns
 from actorflow.engine.wait import Waits
@@ -138,6 +139,8 @@ class ThreadedEngine(Waits):
             self._turn()
         if self._stopped is not None and operation.state == DONE:
             self._refuse()
+        if PENDING:
+            interrupt.raise_pending()
         return operation
 
     def _run_at_once(self, operation: Operation) -> bool:
