@@ -1,18 +1,15 @@
 """actorflow: MXNet's design of 2015 as actors and messages."""
 
-from actorflow import engine as engine
-from actorflow import errors as errors
-from actorflow import nd as nd
-from actorflow import random as random
-from actorflow.device import Context as Context
-from actorflow.device import cpu as cpu
-from actorflow.device import cpu_pinned as cpu_pinned
-from actorflow.device import current_context as current_context
-from actorflow.device import gpu as gpu
-from actorflow.engine import Engine as Engine
-from actorflow.engine import current_engine as current_engine
-from actorflow.ndarray import NDArray as NDArray
-from actorflow.ndarray import explain as explain
+from actorflow import engine as engine, errors as errors, nd as nd, random as random
+from actorflow.device import (
+    Context as Context,
+    cpu as cpu,
+    cpu_pinned as cpu_pinned,
+    current_context as current_context,
+    gpu as gpu,
+)
+from actorflow.engine import Engine as Engine, current_engine as current_engine
+from actorflow.ndarray import NDArray as NDArray, explain as explain
 
 __all__ = [
     "Context",

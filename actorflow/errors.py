@@ -3,7 +3,7 @@
 ::
 
     ActorflowError
-    +-- EngineError             a bug of ours, or an engine that a bug of ours or of a policy broke
+    +-- EngineError             a bug of ours or of a policy broke the engine
     +-- EngineClosedError       the engine was closed
     +-- ForkedEngineError       the engine belongs to the parent of this process
     +-- WouldBlockError         a blocking call inside a running event loop

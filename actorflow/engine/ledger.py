@@ -97,6 +97,9 @@ class Ledger:
         epoch = self._epoch
         operation.epoch = epoch
         epoch.count += 1
+        if operation.uses is not None:
+            for link, _ in operation.uses:
+                link._expect(operation)
         # What a whole resource would say to `_read` and `_write` (see Access) is written out here:
         # without those calls an operation costs a tenth less.
         predecessors = None
@@ -342,12 +345,17 @@ class Ledger:
         for link, amount in (operation.uses or ())[operation.next_link :]:
             operation.next_link += 1
             if not link._take(operation, amount):
+                self._queued_at_link()
                 return False
         return True
 
+    def _queued_at_link(self) -> None:
+        """An operation has begun to queue at a link, which may make a wait one that never ends."""
+        return
+
     def _give_links_back(self, operation: Operation) -> None:
         """Give back what it took; whoever has got a link by that goes on."""
-        for link, _ in (operation.uses or ())[: operation.next_link]:
+        for link, _ in operation.uses or ():
             for served in link._give_back(operation):
                 self._make_ready(served)
 

@@ -134,15 +134,19 @@ class Operation:
         """Whether the operation has ended, in whatever way."""
         return self.state == DONE
 
-    def wait(self) -> Any:  # noqa: ANN401 -- what the user's function returned
+    def wait(self, timeout: float | None = None) -> Any:  # noqa: ANN401 -- the function's value
         """Wait, blocking, until the operation is done; return what its function returned.
+
+        Args:
+          timeout: at most so many seconds.
 
         Raises:
           WouldBlockError: inside a running event loop, if it is not done: `await` it there.
           DeadlockError: called inside an operation that this one waits for.
+          TimeoutError: the time is over.
           Exception: the first cause of its failure.
         """
-        return self.engine.wait(self)
+        return self.engine.wait(self, timeout)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Wait without blocking the event loop (trio or asyncio); see `wait`."""

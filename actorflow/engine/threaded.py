@@ -115,7 +115,7 @@ class ThreadedEngine(Waits):
         try:
             # Nobody else is at it: spare the way through the mailbox.
             if self._stopped is not None:
-                self._end_unrun(operation, told=True)
+                self._refuse()
             elif not (quick and self._inline and self._run_at_once(operation)):
                 if capture is capture_line:
                     # What it does in most cases, without the call.
@@ -130,15 +130,13 @@ class ThreadedEngine(Waits):
             if mailbox or self.stirred:
                 self._drain()
         except BaseException as error:
-            if operation.state != DONE:
+            if operation.state != DONE and error is not self._stopped:
                 self._break(error)
             raise
         finally:
             self._lock.release()
         if mailbox or self.outbox or self._to_start:
             self._turn()
-        if self._stopped is not None and operation.state == DONE:
-            self._refuse()
         if PENDING:
             interrupt.raise_pending()
         return operation

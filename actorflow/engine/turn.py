@@ -87,11 +87,10 @@ class Turns(Ledger, Engine):
         if self.stirred:
             self._stir()
 
-    def _end_unrun(self, operation: Operation, *, told: bool = False) -> None:
+    def _end_unrun(self, operation: Operation) -> None:
         """The engine was closed in the moment in which the operation was pushed. In a turn."""
         message = f"operation {operation.name!r} was pushed while its engine was being closed"
         operation.failure = Failure(EngineClosedError(message), operation)
-        operation.failure.seen = told
         self._unseen.append(operation.failure)
         operation.state = DONE
         operation.fn = None

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient
-from actorflow.engine.explain import find_deadlock
+from actorflow.engine.explain import find_any_deadlock, find_deadlock
 from actorflow.engine.help import Helps
 from actorflow.engine.interrupt import call_open
 from actorflow.engine.operation import DONE, ENDED, Operation
@@ -42,6 +42,20 @@ class Waits(Helps):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._blocked: dict[Operation, Operation] = {}
+        # Operations whose waits inside themselves have come to be endless, and why.
+        self._doomed: dict[Operation, str] = {}
+
+    def _queued_at_link(self) -> None:
+        while (found := find_any_deadlock(self._blocked)) is not None:
+            inside, why = found
+            del self._blocked[inside]
+            self._doomed[inside] = why
+            for waiter in self._parked:
+                self.outbox.append(waiter)  # whoever else is told looks again, and goes on waiting
+
+    def _refuse_if_doomed(self, inside: Operation | None) -> None:
+        if self._doomed and inside in self._doomed:
+            raise DeadlockError(self._doomed.pop(inside))
 
     # -- What is waited for -------------------------------------------------------------------
 
@@ -195,6 +209,7 @@ class Waits(Helps):
         try:
             while not target.over:
                 self._refuse_if_broken()
+                self._refuse_if_doomed(inside)
                 left = None if deadline is None else deadline - monotonic()
                 if left is not None and left <= 0:
                     message = f"{target.name} was not over after {timeout} seconds"
@@ -306,6 +321,7 @@ class Waits(Helps):
         if not target.over:
             # Without threads it is told when there is something to run, too.
             self._refuse_if_broken()
+            self._refuse_if_doomed(inside)
             await self._await_target(target)
 
     async def _sleep(self, target: Target, waiter: AsyncWaiter, worker: Worker | None) -> None:
