@@ -10,7 +10,7 @@
     |   +-- BackPressureError   a push past the engine's budget inside a running event loop
     +-- DeadlockError           a wait that could never end
     +-- OperationCancelled      the operation was cancelled before it started
-    +-- VerificationError       an operation touched what it did not declare, or left out what it did
+    +-- VerificationError       an operation did not keep to what it declared
     +-- ShapeError (ValueError)
     +-- DTypeError (TypeError)
     +-- ContextError (ValueError)

@@ -13,8 +13,8 @@ TEXT = {".c", ".cfg", ".cu", ".h", ".md", ".py", ".sh", ".toml", ".txt", ".yaml"
 TOP = (".ci/find-python", ".ci/run", "Makefile")
 
 EXCEPTIONS: dict[str, str] = {
-    "actorflow/engine/threaded.py::ThreadedEngine.push": "the hot path: every call in it would cost",
-    "actorflow/engine/ledger.py::Ledger.admit": "the hot path: every call in it would cost",
+    "actorflow/engine/threaded.py::ThreadedEngine.push": "the hot path: each call would cost",
+    "actorflow/engine/ledger.py::Ledger.admit": "the hot path: each call would cost",
 }
 """`path` or `path::Class.function` that may be too long, and why.
 
