@@ -30,3 +30,28 @@ from actorflow.engine.resource import (
     Resource as Resource,
 )
 from actorflow.engine.worker import Device as Device, Worker as Worker
+
+__all__ = [
+    "Accessible",
+    "Completion",
+    "Device",
+    "Engine",
+    "EngineStatistics",
+    "Failure",
+    "FifoPolicy",
+    "Instrument",
+    "Link",
+    "Operation",
+    "OperationStatistics",
+    "Policy",
+    "PriorityPolicy",
+    "Region",
+    "Resource",
+    "Statistics",
+    "StatisticsReport",
+    "Worker",
+    "close_default_engine",
+    "current_engine",
+    "current_operation",
+    "default_engine",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import traceback
 from contextvars import ContextVar
@@ -39,11 +40,17 @@ def current_engine() -> Engine:
     """The engine that new operations go to.
 
     That is the engine of the innermost `with` or `async with` block, inside an operation the engine
-    that runs it, and otherwise the default engine.
+    that runs it, and otherwise the default engine. A thread that is started inside a block
+    is outside of it: pass it the engine, or a copy of the context.
+
+    Raises:
+      EngineClosedError, EngineError: the engine of the block was closed, or broke.
     """
     engine = engine_here.get()
-    if engine is None or engine._stopped is not None:
+    if engine is None:
         return default_engine()
+    if engine._stopped is not None:
+        engine._refuse()
     return engine
 
 
@@ -81,15 +88,18 @@ def enter_worker(engine: Engine, worker: Worker) -> None:
     engine_here.set(engine)
 
 
-def close_default_engine() -> None:
+def close_default_engine(*, cancel: bool = False) -> None:
     """Wait for the default engine's work and close it; a later use starts a fresh one.
+
+    Args:
+      cancel: skip what has not started.
 
     Raises:
       ExceptionGroup: the failures that nobody was told of.
     """
     engine = _default
     if engine is not None and engine._stopped is None:
-        engine.close()
+        engine.close(cancel=cancel)
 
 
 def _after_fork_in_child() -> None:
@@ -114,7 +124,9 @@ def _after_fork_in_child() -> None:
 
 def _at_exit() -> None:
     try:
-        close_default_engine()
+        # A script that died, or was interrupted, does not want the rest of its work any more.
+        died = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
+        close_default_engine(cancel=died)
     except BaseException as error:  # noqa: BLE001 -- nobody is left to raise it to
         traceback.print_exception(error)
 

@@ -44,6 +44,10 @@ class Start:
             started = fn(completion)
             if isinstance(started, concurrent.futures.Future):
                 started.add_done_callback(lambda future: _complete_from(future, completion))
+            elif inspect.iscoroutine(started):
+                started.close()
+                message = f"push_async: {self.__name__} gave a coroutine: push an async function"
+                raise TypeError(message)  # noqa: TRY301 -- the completion gets it
         except BaseException as error:  # noqa: BLE001 -- whoever waits for it gets it
             if completion.done:
                 # It was completed before it raised: nobody waits, so closing the engine tells.
@@ -91,6 +95,10 @@ def _is_cancellation(error: BaseException) -> bool:
     return False
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Home:
     """The event loop in which an engine's async functions run.
 
@@ -104,6 +112,8 @@ class Home:
         self._thread: threading.Thread | None = None
         self._leave: Callable[[], None] | None = None
         self._stays = False
+        # Cancels the async functions that run; called in the loop that is the home.
+        self.cancel_tasks: Callable[[], None] = _nothing
 
     def spawn(
         self, fn: Callable[[], Awaitable[Any]], completion: Completion, operation: Operation
@@ -113,8 +123,13 @@ class Home:
             if self._spawn is None:
                 self._start_thread()
             spawn = self._spawn
-        if spawn is not None:  # for mypy: it has been started
+        if spawn is not None:
             spawn(fn, completion, operation)
+        else:
+            # Python starts no more threads, since the script has ended: run it here.
+            import trio  # noqa: PLC0415 -- only those who push async functions need it
+
+            trio.run(_run_to_completion, fn, completion, operation)
 
     def stay(self) -> None:
         """Never be at home in a caller's loop: it would block while it waits for itself."""
@@ -138,6 +153,7 @@ class Home:
             token.run_sync_soon(start, *args)
 
         self._spawn = spawn
+        self.cancel_tasks = nursery.cancel_scope.cancel
 
     def enter_asyncio(self) -> None:
         """Make the running asyncio loop the home."""
@@ -156,7 +172,12 @@ class Home:
         def spawn(*args: Any) -> None:
             loop.call_soon_threadsafe(start, args)
 
+        def cancel_tasks() -> None:
+            for task in list(tasks):
+                task.cancel()
+
         self._spawn = spawn
+        self.cancel_tasks = cancel_tasks
 
     def leave(self) -> None:
         """There is no home any more: the engine is closed."""
@@ -186,5 +207,9 @@ class Home:
         self._thread = threading.Thread(
             target=trio.run, args=(main,), name="actorflow event loop", daemon=True
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None  # `spawn` says what then
+            return
         started.wait()

@@ -11,7 +11,7 @@ import attrs
 from actorflow import settings
 from actorflow.engine import operation as operations
 from actorflow.engine.asynchronous import Home
-from actorflow.engine.instrument import hooks_of
+from actorflow.engine.instrument import Instrument, hooks_of
 from actorflow.engine.resource import Region, Resource, add_up
 from actorflow.engine.scope import Scope
 from actorflow.errors import EngineError, ForkedEngineError
@@ -19,7 +19,6 @@ from actorflow.errors import EngineError, ForkedEngineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from actorflow.engine.instrument import Instrument
     from actorflow.engine.operation import Failure, Operation
     from actorflow.engine.policy import Policy
     from actorflow.engine.resource import Accessible, Link
@@ -284,6 +283,16 @@ class Engine(Scope):
         """Wait until one more operation, of so many bytes, can be pushed within the budget."""
 
     @abstractmethod
+    def step(self) -> Operation | None:
+        """Run the one operation that the policy chooses next, in this thread.
+
+        For engines without threads (`workers=0`), in tests.
+
+        Returns:
+          The operation, or None if none was ready.
+        """
+
+    @abstractmethod
     def cancel(self, operation: Operation) -> bool:
         """Skip an operation if it has not started; say whether it is skipped."""
 
@@ -319,7 +328,14 @@ class Engine(Scope):
     # -- Shared ---------------------------------------------------------------------------------
 
     def install(self, instrument: Instrument) -> None:
-        """Tell an instrument what happens from now on."""
+        """Tell an instrument what happens from now on.
+
+        Raises:
+          TypeError: it is none.
+        """
+        if not isinstance(instrument, Instrument):
+            message = f"install: an Instrument is needed, got {type(instrument).__name__}"
+            raise TypeError(message)
         self.instruments = (*self.instruments, instrument)
         self._set_hooks()
 
@@ -368,8 +384,7 @@ class Engine(Scope):
             accessible.owner = self
             return
         if not isinstance(accessible, (Resource, Region)):
-            message = f"push: {role} must hold resources, got {accessible!r}"
-            raise TypeError(message)
+            raise TypeError(_not_a_resource(role, accessible))
         resource = accessible.resource
         owner = resource.owner
         if owner is not None and owner is not self and not resource.idle:
@@ -392,3 +407,23 @@ class Engine(Scope):
             if link.owner is not self:
                 self._adopt(link, "uses")
         return amounts or None
+
+
+def _not_a_resource(role: str, what: object) -> str:
+    """Say that something is no resource, and where it may have one."""
+    inner = getattr(what, "resource", None)
+    hint = ": pass its `resource`" if isinstance(inner, (Resource, Region)) else ""
+    return f"push: {role} must hold resources, got {type(what).__name__}{hint}"
+
+
+def as_tuple(role: str, resources: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- whatever the user gave
+    """The resources that a push names.
+
+    Raises:
+      TypeError: one resource was given instead of several.
+    """
+    try:
+        return tuple(resources)
+    except TypeError:
+        message = f"push: {role} must be a tuple or list of resources, got {resources!r}"
+        raise TypeError(message) from None

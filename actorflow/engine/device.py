@@ -38,6 +38,7 @@ class Devices(Turns):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._blas = BlasLimit(self._blas_threads)
+        self._blas.apply()  # before anything runs: the bits of a result depend on it
         self._make_policy = make_policy(self._policy)
         self._devices: dict[str, Device] = {}
         self._stepping: list[
@@ -166,8 +167,14 @@ class Devices(Turns):
             worker.thread.start()
         except BaseException as error:
             device.threads.remove(worker.thread)
-            self._break(error)
-            raise
+            if "interpreter shutdown" not in str(error):
+                self._break(error)
+                raise
+            # Python starts no more threads, since the script has ended. Whoever closes the engine
+            # waits for its work, and so does it himself.
+            with self._in_turn():
+                device.waking -= 1
+                device.free_seats += 1
 
     def _work(self, worker: Worker) -> None:
         """A worker's day."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["explain", "find_any_deadlock", "find_deadlock", "waits_for"]
 
 _MAX_LINES: Final = 40
+_MAX_VISITED: Final = 10_000  # operations; a turn that takes longer holds everybody up
 
 
 def _link_awaited(operation: Operation) -> Link | None:
@@ -321,11 +322,8 @@ def explain(engine: object, target: Operation | Accessible) -> str:
     lines = [f"{name} is not ready: it waits for"]
     seen: set[Operation] = set()
     stack = [(root, 1) for root in reversed(roots)]
-    while stack:
+    while stack and len(lines) < _MAX_VISITED:
         operation, depth = stack.pop()
-        if len(lines) >= _MAX_LINES:
-            lines.append("  ... and more")
-            break
         indent = "  " * min(depth, 12)
         if operation in seen:
             lines.append(f"{indent}{operation.name!r} (see above)")
@@ -333,6 +331,10 @@ def explain(engine: object, target: Operation | Accessible) -> str:
         seen.add(operation)
         lines.append(f"{indent}{_title(operation)}: {_state(operation, blocked)}")
         stack += [(other, depth + 1) for other in reversed(waits_for(operation, blocked))]
+    if len(lines) > _MAX_LINES:
+        # The end of the chain is where something runs, or hangs.
+        half = _MAX_LINES // 2
+        lines[half:-half] = [f"  ... {len(lines) - 2 * half} more ..."]
     return "\n".join(lines)
 
 

@@ -73,7 +73,9 @@ class NaiveEngine(NaiveRuns):
         quick: bool = False,  # noqa: ARG002 -- everything runs in the caller
     ) -> Operation:
         self._refuse()
-        reads, writes, updates = tuple(reads), tuple(writes), tuple(updates)
+        reads = base.as_tuple("reads", reads)
+        writes = base.as_tuple("writes", writes)
+        updates = base.as_tuple("updates", updates)
         for role, touched in (("reads", reads), ("writes", writes), ("updates", updates)):
             for accessible in touched:
                 self._adopt(accessible, role)

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from actorflow.engine import ambient
-from actorflow.engine.waiting import running_loop
+from actorflow.engine.waiting import is_asyncio_cancellation, running_loop, tell_asyncio
 from actorflow.errors import EngineError, ForkedEngineError
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class Scope(ABC):
         try:
             if error is not None and self._stopped is None:
                 self.cancel_all()
+                self._home.cancel_tasks()
             while self._stopped is None and not self._seal():
                 patient = error is None and cancelled is None
                 cancelled = await self._wait_to_the_end(patient=patient) or cancelled
@@ -130,6 +131,11 @@ class Scope(ABC):
             self._leave_block()
             self._shut_down(error or cancelled)
         if cancelled is not None:
+            if error is not None and type(error) is type(cancelled):
+                return  # the first one is on its way
+            if error is not None:
+                message = "the block of an engine failed, and was then cancelled"
+                raise BaseExceptionGroup(message, [error, cancelled])
             raise cancelled
 
     async def _wait_to_the_end(self, *, patient: bool) -> BaseException | None:
@@ -143,6 +149,7 @@ class Scope(ABC):
             except BaseException as error:  # noqa: BLE001 -- a cancellation, given back below
                 cancelled = error
                 self.cancel_all()
+                self._home.cancel_tasks()
         if running_loop() == "trio":
             import trio  # noqa: PLC0415 -- running already
 
@@ -199,7 +206,8 @@ class Scope(ABC):
             failure.seen = True
         problems: list[BaseException] = [failure.exception for failure in unseen]
         problems = [problem for problem in problems if problem is not error]
-        message = f"{len(problems)} operations failed and nobody awaited them"
+        count = "1 operation" if len(problems) == 1 else f"{len(problems)} operations"
+        message = f"{count} failed and nobody awaited {'it' if len(problems) == 1 else 'them'}"
         if isinstance(stopped, EngineError) and not self._told_stopped:
             self._told_stopped = True
             if error is not stopped and (error is None or error is not stopped.__cause__):
@@ -208,5 +216,9 @@ class Scope(ABC):
         if not problems:
             return
         if error is not None:
+            if is_asyncio_cancellation(error):
+                # asyncio knows a cancellation by its type only, so a group would undo it.
+                tell_asyncio(problems)
+                return
             problems.insert(0, error)
         raise BaseExceptionGroup(message, problems)

@@ -52,11 +52,11 @@ class ThreadedEngine(Waits):
         if self._stopped is not None:
             self._refuse()
         if reads.__class__ is not tuple:
-            reads = tuple(reads)
+            reads = base.as_tuple("reads", reads)
         if writes.__class__ is not tuple:
-            writes = tuple(writes)
+            writes = base.as_tuple("writes", writes)
         if updates.__class__ is not tuple:
-            updates = tuple(updates)
+            updates = base.as_tuple("updates", updates)
         try:
             for accessible in reads:
                 if accessible.owner is not self:

@@ -139,7 +139,7 @@ class Waits(Helps):
             owner = target.resource.owner
             if owner is not None and owner is not self:
                 return owner.wait(target, timeout)
-            refuse_to_block(f"waiting for {target.name!r}", "await ...")
+            refuse_to_block(f"waiting for {target.name!r}", "await array")
             operation = self._fence(target)
         if operation.state != DONE:
             self._block_on(OperationEnd(operation), timeout)
@@ -160,7 +160,7 @@ class Waits(Helps):
                     self.admit(operation)
             if not ready:
                 self._refuse_if_broken()
-                refuse_to_block(f"{name} of unfinished work", "await ...")
+                refuse_to_block(f"{name} of unfinished work", "await array")
                 self._mailbox.append(operation)
                 self._turn()
                 self._block_on(OperationStart(operation), None)
@@ -212,7 +212,7 @@ class Waits(Helps):
                 self._refuse_if_doomed(inside)
                 left = None if deadline is None else deadline - monotonic()
                 if left is not None and left <= 0:
-                    message = f"{target.name} was not over after {timeout} seconds"
+                    message = f"{target.name} was not over after {timeout:g} seconds"
                     raise TimeoutError(message)
                 # Without threads nobody else would run anything, whatever the time.
                 helps = timeout is None or self.workers == 0

@@ -222,6 +222,22 @@ def make_waiter() -> AsyncWaiter:
     return _WAITERS[loop]()
 
 
+def is_asyncio_cancellation(error: BaseException) -> bool:
+    """Whether asyncio cancels a task by this exception."""
+    kind = getattr(sys.modules.get("asyncio"), "CancelledError", None)
+    return kind is not None and isinstance(error, kind)
+
+
+def tell_asyncio(errors: list[BaseException]) -> None:
+    """Give errors that cannot be raised to the running loop's exception handler."""
+    import asyncio  # noqa: PLC0415 -- running already
+
+    loop = asyncio.get_running_loop()
+    for error in errors:
+        message = "an operation failed and nobody awaited it; its engine's block was cancelled"
+        loop.call_exception_handler({"message": message, "exception": error})
+
+
 async def checkpoint() -> None:
     """Give other tasks a turn, and let a cancellation come through."""
     if running_loop() == "trio":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actorflow.engine import Operation, current_engine
+from actorflow.engine import Operation, Region, Resource, current_engine
 from actorflow.ndarray.core import ArrayCore
 
 if TYPE_CHECKING:
@@ -25,8 +25,14 @@ def explain(x: ArrayCore | Operation | Accessible) -> str:
     Returns:
       What it prints: one line per operation, with the resources that stand between them and the
       lines of the program where they were pushed.
+
+    Raises:
+      TypeError: `x` is none of these.
     """
     target = x._resource if isinstance(x, ArrayCore) else x
+    if not isinstance(target, (Operation, Resource, Region)):
+        message = f"explain: an array, an operation or a resource is needed, got {type(x).__name__}"
+        raise TypeError(message)
     engine = target.engine if isinstance(target, Operation) else target.resource.owner
     text = (engine or current_engine()).explain(target)
     print(text)  # noqa: T201 -- that is what it is for

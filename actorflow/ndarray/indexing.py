@@ -12,6 +12,7 @@ from typing import Any, Final, Self, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from actorflow.errors import DTypeError
 from actorflow.ndarray.core import A, ArrayCore
 from actorflow.ndarray.invoke import copy_into, invoke, make, push
 from actorflow.ops import (
@@ -42,6 +43,13 @@ class Indexing(ArrayCore):
 
     def __getitem__(self, key: Key) -> Self:
         if isinstance(key, ArrayCore):
+            if key._block.dtype.kind == "f":
+                # What a comparison gives is of that kind, and would take elements 0 and 1.
+                raise DTypeError(
+                    f"index: an array of indices must be of an integer type, got "
+                    f"{key._block.dtype}: use astype('int64') or nd.take; for a mask, wait for it "
+                    "and write x[mask.asnumpy() != 0]"
+                )
             return invoke(Take(), (self, cast("Self", key)))
         parts = key if isinstance(key, tuple) else (key,)
         run = _contiguous(parts, self._shape)

@@ -186,10 +186,12 @@ def test_blas_threads_are_given_back():
         import numpy, threadpoolctl
         def limits():
             return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+        assert set(limits()) <= {1}
+        engine.close()
         before = limits()
         with af.Engine(2, blas_threads=1) as other:
+            assert set(limits()) <= {1}
             other.push(lambda: None, device="io").wait()
-        engine.close()
         assert limits() == before
     """)
 
@@ -326,9 +328,11 @@ def test_ctrl_c_often_never_leaves_the_engine_hanging():
         engine = af.Engine(2)
         resources = [Resource(f"r{i}") for i in range(4)]
         hits = 0
-        print("go")
         # The engine's handler of SIGINT, asked more often than a user could.
         signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGINT))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("go")
+
         def attempt():
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0.0002 + hits % 7 * 0.00005)

@@ -372,5 +372,5 @@ def test_a_finalizer_pushes_while_blas_is_being_limited():
     engine.push(lambda: 1).wait()
     engine.wait(engine.push(lambda: 1, device="cpu(1)"), timeout=10)
     """
-    push = 'engine.push(lambda: 2, device="io")'
+    push = 'current_engine().push(lambda: 2, device="io")'
     assert run_script(FINALIZER.format(first=first, push=push), seconds=20).stdout == "done\n"
