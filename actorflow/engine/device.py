@@ -45,6 +45,8 @@ class Devices(Turns):
             Callable[[], None]
         ] = []  # callers that wait on devices without threads
         self._closing = False
+        # Whether operations run in waiting callers only.
+        self._threadless = self.workers == 0
         self._cpu0 = self._open_device("cpu(0)", self.workers, self._make_policy)
         self._open_device("io", self._io_workers if self.workers else 0, self._make_policy)
 
@@ -172,9 +174,12 @@ class Devices(Turns):
                 raise
             # Python starts no more threads, since the script has ended. Whoever closes the engine
             # waits for its work, and so does it himself.
+            self._threadless = True
             with self._in_turn():
                 device.waking -= 1
                 device.free_seats += 1
+                for tell in self._stepping:
+                    tell()
 
     def _work(self, worker: Worker) -> None:
         """A worker's day."""

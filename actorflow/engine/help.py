@@ -92,7 +92,7 @@ class Helps(Devices):
     ) -> Operation | None:
         """Take a ready operation that the target waits for; `caller.handed` is it. In a turn."""
         wanted = None if target is None else target.operation
-        if not quick and worker is None and (wanted is None or self.workers == 0):
+        if not quick and worker is None and (wanted is None or self._threadless):
             # Everything is waited for, or there is no thread but this: the policy chooses.
             for device in list(self._devices.values()):
                 if device.n_ready and self._take_seat(device):
@@ -104,7 +104,7 @@ class Helps(Devices):
             return None
         stack = [] if wanted is None else [wanted]
         seen: set[Operation] = set()
-        while stack and (len(seen) < _HELP_SEARCH or self.workers == 0):
+        while stack and (len(seen) < _HELP_SEARCH or self._threadless):
             operation = stack.pop()
             if operation in seen:
                 continue
@@ -125,8 +125,10 @@ class Helps(Devices):
         if device.n_workers:
             device.free_seats -= 1
 
-    def _could_help(self) -> bool:
-        """Whether there is work that only a waiting caller can do. In a turn."""
-        return self.workers == 0 and any(
-            device.n_ready for device in self._devices.values() if device.n_workers == 0
+    def _could_help(self, worker: Worker | None) -> bool:
+        """Whether there is work that only a waiting caller, not inside an operation, can do."""
+        return (
+            worker is None
+            and self._threadless
+            and any(device.n_ready and device.free_seats > 0 for device in self._devices.values())
         )

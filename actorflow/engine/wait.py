@@ -215,7 +215,7 @@ class Waits(Helps):
                     message = f"{target.name} was not over after {timeout:g} seconds"
                     raise TimeoutError(message)
                 # Without threads nobody else would run anything, whatever the time.
-                helps = timeout is None or self.workers == 0
+                helps = timeout is None or self._threadless
                 if not helps or self._help(target, worker) is None:
                     self._park(target, worker, left)
         finally:
@@ -241,7 +241,7 @@ class Waits(Helps):
         """Sleep until the target is over, the time is, or there is something to run again."""
         waiter = ThreadWaiter()
         with self._in_turn():
-            if target.over or self._could_help():
+            if target.over or self._could_help(worker):
                 return
             target.attach(waiter)
             self._stepping.append(waiter.notify)
@@ -328,7 +328,7 @@ class Waits(Helps):
         """Wait in a task until the waiter is told."""
 
         def attach() -> None:
-            if target.over or self._could_help():
+            if target.over or self._could_help(worker):
                 self.outbox.append(waiter)
             else:
                 target.attach(waiter)
