@@ -217,6 +217,7 @@ class Ledger:
 
     def pick(self, device: Device, worker: Worker | None) -> Operation | None:
         """Give the ready operation that the device's policy chooses, or None."""
+        passed_over = None
         while device.n_ready:
             operation = device.policy.pop(worker)
             if operation is None:
@@ -226,6 +227,10 @@ class Ledger:
                 device.n_ready -= 1
                 operation.state = RUNNING
                 return operation
+            if operation is passed_over:
+                message = f"the policy of {device.name} gave {operation!r} twice"
+                raise EngineError(message)
+            passed_over = operation  # it was taken past the queue, or cancelled
         return None
 
     def take(self, operation: Operation) -> None:

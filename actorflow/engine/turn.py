@@ -34,6 +34,15 @@ __all__ = ["HOLDS", "IN_TURN", "RESTS", "Turns"]
 _PATIENCE: Final = 1.0  # seconds; turns take microseconds
 
 
+def _may_hold(frame: FrameType | None) -> bool:
+    """Whether the innermost function of the engine in a stack is one that may have the lock."""
+    while frame is not None and frame.f_code not in RESTS:
+        if frame.f_code in HOLDS:
+            return True
+        frame = frame.f_back
+    return False
+
+
 class Turns(Ledger, Engine):
     """An engine's mailbox and lock."""
 
@@ -193,17 +202,13 @@ class Turns(Ledger, Engine):
 
     def _refuse_inside_turn(self) -> None:
         """Raise if this thread has the turn: a finalizer or signal handler that wants to wait."""
-        mine = self._turn_owner == threading.get_ident()
-        frame: FrameType | None = sys._getframe()
-        while frame is not None and not mine:
-            mine = frame.f_code in IN_TURN and frame.f_locals.get("self") is self
-            frame = frame.f_back
-        if mine:
-            message = (
-                "a quick operation, a finalizer or a signal handler inside a turn of the engine "
-                "cannot wait for it; it may push"
-            )
-            raise EngineError(message)
+        if self._turn_owner != threading.get_ident() and not _may_hold(sys._getframe(2)):
+            return
+        message = (
+            "a quick operation, a finalizer or a signal handler inside a turn of the engine cannot "
+            "wait for it; it may push"
+        )
+        raise EngineError(message)
 
     def _give_back_lost_lock(self) -> None:
         """Release the lock if nobody is in a turn.
@@ -213,13 +218,8 @@ class Turns(Ledger, Engine):
         """
         if self._turn_owner is not None:
             return
-        for frame in sys._current_frames().values():
-            step: FrameType | None = frame
-            while step is not None and step.f_code not in RESTS:
-                if step.f_code in HOLDS:
-                    return
-                step = step.f_back
-        if self._lock.locked():
+        held = any(_may_hold(frame) for frame in sys._current_frames().values())
+        if not held and self._lock.locked():
             self._lock.release()
 
     def _after_fork_in_child(self) -> None:

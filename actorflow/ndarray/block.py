@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,16 @@ host_memory: Final = HostMemory()
 
 _SMALL: Final = 4 << 10  # bytes; the pools leave them to malloc too, but take longer to say so
 
-_allocating: Final = threading.RLock()
+_allocating = threading.RLock()
+
+
+def _after_fork_in_child() -> None:
+    """Another thread of the parent may have had the lock, which nobody would give back here."""
+    global _allocating  # noqa: PLW0603 -- the one lock of this module
+    _allocating = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class Block(Resource):

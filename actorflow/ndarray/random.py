@@ -14,6 +14,7 @@ program that never calls `seed` begins as after `seed(0)`.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from functools import partial
@@ -48,6 +49,10 @@ class Stream:
         # A resource belongs to one engine at a time, but two engines may draw side by side.
         self._resources: weakref.WeakKeyDictionary[Engine, Resource] = weakref.WeakKeyDictionary()
         self.reset(seed_state)
+
+    def after_fork_in_child(self) -> None:
+        """Another thread of the parent may have had the lock, which nobody would give back here."""
+        self._lock = threading.RLock()
 
     def reset(self, seed_state: int) -> None:
         """Start again, with another seed. Draws pushed before keep their numbers."""
@@ -100,8 +105,15 @@ class _Streams:
             for each in self._streams.values():
                 each.reset(seed_state)
 
+    def after_fork_in_child(self) -> None:
+        """Another thread of the parent may have had a lock, which nobody would give back here."""
+        self._lock = threading.RLock()
+        for each in self._streams.values():
+            each.after_fork_in_child()
+
 
 _streams: Final = _Streams()
+os.register_at_fork(after_in_child=_streams.after_fork_in_child)
 
 
 def seed(seed_state: int) -> None:

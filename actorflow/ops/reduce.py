@@ -142,7 +142,12 @@ class Mean(Reduction):
         return _mean_type(dtypes[0])
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.mean(data, self.axis, out=self._kept(data, output), keepdims=True)
+        kept = self._kept(data, output)
+        if data.dtype == np.float16:
+            # NumPy would add up in float32 by itself, but not where it is given an output.
+            kept[...] = np.mean(data, self.axis, np.float32, keepdims=True)
+        else:
+            np.mean(data, self.axis, out=kept, keepdims=True)
 
 
 @attrs.frozen
