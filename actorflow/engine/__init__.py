@@ -13,6 +13,7 @@ from actorflow.engine.instrument import (
     Statistics as Statistics,
     StatisticsReport as StatisticsReport,
 )
+from actorflow.engine.naive import NaiveEngine as NaiveEngine
 from actorflow.engine.operation import (
     Completion as Completion,
     Failure as Failure,
@@ -29,6 +30,7 @@ from actorflow.engine.resource import (
     Region as Region,
     Resource as Resource,
 )
+from actorflow.engine.threaded import ThreadedEngine as ThreadedEngine
 from actorflow.engine.worker import Device as Device, Worker as Worker
 
 __all__ = [
