@@ -287,7 +287,7 @@ class Storage:
         for _ in range(2):
             try:
                 return _Block(size)
-            except MemoryError:
+            except (MemoryError, ValueError):  # the latter: more than an address can say
                 self.trim()
         with self._lock:  # never `_inside` here: who is inside got its block before this point
             self._book(-size, -nbytes)

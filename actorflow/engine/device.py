@@ -258,9 +258,10 @@ class Devices(Turns):
         except BaseException as error:  # noqa: BLE001 -- whatever it is, whoever waits gets it
             self._fail(operation, error)
         finally:
-            worker.operation = None
-            # Outside the turn: what the function holds may run code of the user's as it goes.
+            # Outside the turn, and still inside the operation: what the function holds may run
+            # code of the user's as it goes.
             operation.fn = fn = None
+            worker.operation = None
         if self.finished_hooks:
             self._tell(self.finished_hooks, "finished", operation)
         operation.state = ENDED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from threading import current_thread
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from actorflow.engine import asynchronous, base, interrupt
 from actorflow.engine.explain import explain
 from actorflow.engine.interrupt import PENDING
 from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_ours
-from actorflow.engine.turn import HOLDS, IN_TURN, Turns
+from actorflow.engine.turn import HOLDS, IN_TURN, RESTS, Turns, may_hold
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
 from actorflow.errors import BackPressureError
@@ -71,7 +72,7 @@ class ThreadedEngine(Waits):
             for accessible in (*reads, *writes, *updates):
                 self._adopt(accessible, "reads, writes and updates")  # says which one it is
             raise
-        if self.in_flight >= self.max_ops or nbytes:
+        if self.in_flight >= self.max_ops or nbytes or self._mailbox:
             self._make_room(nbytes)
         if not callable(fn):
             message = f"push: fn must be callable, got {fn!r}"
@@ -203,6 +204,9 @@ class ThreadedEngine(Waits):
         if not isinstance(nbytes, int) or nbytes < 0:
             message = f"push: nbytes must be an integer of at least 0, got {nbytes!r}"
             raise ValueError(message)
+        if self._mailbox and self._turn_owner is None and running_loop() is None:
+            # What others have sent counts, too. (A finalizer inside a turn finds the lock taken.)
+            self._catch_up()
         if self.in_flight < self.max_ops and self.nbytes_in_flight + nbytes <= self.max_nbytes:
             return
         if self.current_operation() is not None:
@@ -217,6 +221,12 @@ class ThreadedEngine(Waits):
             )
             raise BackPressureError(message)
         self._wait_room(nbytes)
+
+    def _catch_up(self) -> None:
+        """Have the mailbox carried out, unless this thread is at that: below `push`, that is."""
+        if not may_hold(sys._getframe(3)):
+            with self._in_turn():
+                return
 
     def _complete(
         self,
@@ -278,10 +288,12 @@ class ThreadedEngine(Waits):
                 for thread in list(device.threads):
                     while thread.ident is None:
                         sleep(0)  # another thread is starting it
-                    thread.join()
+                    if thread is not current_thread():  # a finalizer may close an engine there
+                        thread.join()
 
 
 IN_TURN.add(ThreadedEngine._run_at_once.__code__)
+RESTS.add(ThreadedEngine._make_room.__code__)
 HOLDS.update((ThreadedEngine._run_at_once.__code__, ThreadedEngine.push.__code__))
 TRIO_PROTECTS: Final = (
     ThreadedEngine.push,

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from actorflow.engine.waiting import Waiter
     from actorflow.engine.worker import Device
 
-__all__ = ["HOLDS", "IN_TURN", "RESTS", "Turns"]
+__all__ = ["HOLDS", "IN_TURN", "RESTS", "Turns", "may_hold"]
 
 _PATIENCE: Final = 1.0  # seconds; turns take microseconds
 
 
-def _may_hold(frame: FrameType | None) -> bool:
+def may_hold(frame: FrameType | None) -> bool:
     """Whether the innermost function of the engine in a stack is one that may have the lock."""
     while frame is not None and frame.f_code not in RESTS:
         if frame.f_code in HOLDS:
@@ -202,7 +202,7 @@ class Turns(Ledger, Engine):
 
     def _refuse_inside_turn(self) -> None:
         """Raise if this thread has the turn: a finalizer or signal handler that wants to wait."""
-        if self._turn_owner != threading.get_ident() and not _may_hold(sys._getframe(2)):
+        if self._turn_owner != threading.get_ident() and not may_hold(sys._getframe(2)):
             return
         message = (
             "a quick operation, a finalizer or a signal handler inside a turn of the engine cannot "
@@ -218,7 +218,7 @@ class Turns(Ledger, Engine):
         """
         if self._turn_owner is not None:
             return
-        held = any(_may_hold(frame) for frame in sys._current_frames().values())
+        held = any(may_hold(frame) for frame in sys._current_frames().values())
         if not held and self._lock.locked():
             self._lock.release()
 

@@ -105,7 +105,7 @@ class Waits(Helps):
         for accessible in reads:
             owner = accessible.owner
             if owner is not self:
-                if owner is not None and owner._stopped is None:
+                if owner is not None and owner._stopped is None and not accessible.resource.idle:
                     return owner  # type: ignore[return-value]  # any engine: it can read
                 self._adopt(accessible, "reads")
         return None
