@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from threading import current_thread
+from threading import current_thread, get_ident
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,7 +72,7 @@ class ThreadedEngine(Waits):
             for accessible in (*reads, *writes, *updates):
                 self._adopt(accessible, "reads, writes and updates")  # says which one it is
             raise
-        if self.in_flight >= self.max_ops or nbytes or self._mailbox:
+        if self.in_flight >= self.max_ops or nbytes:
             self._make_room(nbytes)
         if not callable(fn):
             message = f"push: fn must be callable, got {fn!r}"
@@ -204,13 +204,12 @@ class ThreadedEngine(Waits):
         if not isinstance(nbytes, int) or nbytes < 0:
             message = f"push: nbytes must be an integer of at least 0, got {nbytes!r}"
             raise ValueError(message)
-        if self._mailbox and self._turn_owner is None and running_loop() is None:
-            # What others have sent counts, too. (A finalizer inside a turn finds the lock taken.)
-            self._catch_up()
         if self.in_flight < self.max_ops and self.nbytes_in_flight + nbytes <= self.max_nbytes:
             return
         if self.current_operation() is not None:
             return  # who waited here would hold up what it waits for
+        if self._turn_owner == get_ident() or may_hold(sys._getframe(2)):
+            return  # a finalizer or a signal handler in the middle of a turn
         if self.in_flight == 0:
             return  # a single operation may be larger than the budget
         if running_loop() is not None:
@@ -221,12 +220,6 @@ class ThreadedEngine(Waits):
             )
             raise BackPressureError(message)
         self._wait_room(nbytes)
-
-    def _catch_up(self) -> None:
-        """Have the mailbox carried out, unless this thread is at that: below `push`, that is."""
-        if not may_hold(sys._getframe(3)):
-            with self._in_turn():
-                return
 
     def _complete(
         self,
