@@ -72,7 +72,7 @@ class ThreadedEngine(Waits):
             for accessible in (*reads, *writes, *updates):
                 self._adopt(accessible, "reads, writes and updates")  # says which one it is
             raise
-        if self.in_flight >= self.max_ops or nbytes:
+        if self.in_flight + len(self._mailbox) >= self.max_ops or nbytes:
             self._make_room(nbytes)
         if not callable(fn):
             message = f"push: fn must be callable, got {fn!r}"
@@ -204,13 +204,15 @@ class ThreadedEngine(Waits):
         if not isinstance(nbytes, int) or nbytes < 0:
             message = f"push: nbytes must be an integer of at least 0, got {nbytes!r}"
             raise ValueError(message)
-        if self.in_flight < self.max_ops and self.nbytes_in_flight + nbytes <= self.max_nbytes:
+        sent = len(self._mailbox)  # what other threads have sent and nobody has admitted
+        fits = self.nbytes_in_flight + nbytes <= self.max_nbytes
+        if self.in_flight + sent < self.max_ops and fits:
             return
         if self.current_operation() is not None:
             return  # who waited here would hold up what it waits for
         if self._turn_owner == get_ident() or may_hold(sys._getframe(2)):
             return  # a finalizer or a signal handler in the middle of a turn
-        if self.in_flight == 0:
+        if self.in_flight + sent == 0:
             return  # a single operation may be larger than the budget
         if running_loop() is not None:
             message = (
