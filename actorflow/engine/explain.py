@@ -49,7 +49,7 @@ def waits_for(operation: Operation, blocked: dict[Operation, Operation]) -> list
         if link is not None:
             ahead = _ahead(operation, link)
             return list(link._holders) if ahead is None else [ahead]
-        return [p for p in operation.predecessors or () if p.state != DONE]
+        return operation.predecessors
     target = blocked.get(operation)
     return [] if target is None or target.state == DONE else [target]
 
@@ -96,7 +96,7 @@ def _still_to_take(operation: Operation) -> tuple[tuple[Link, int], ...]:
     """The links, and how much of each, that an operation has not asked for yet, but will."""
     if operation.uses is None or operation.state != WAITING or operation.failure is not None:
         return ()
-    if operation.epoch.number <= getattr(operation.engine, "_skip_through", -1):
+    if operation.number <= getattr(operation.engine, "_skip_through", -1):
         return ()  # it will be skipped
     if any(accessible._failure is not None for accessible in operation.inherits):
         return ()  # it may be skipped
@@ -151,7 +151,7 @@ class _Outlook:
 
     def _needs(self, operation: Operation) -> list[Operation]:
         if operation.state == WAITING:
-            return [p for p in operation.predecessors or () if p.state != DONE]
+            return operation.predecessors
         target = self._blocked.get(operation)
         return [] if target is None or target.state == DONE else [target]
 
@@ -290,7 +290,7 @@ def _shared(waiting: Operation, holder: Operation) -> str:
 
 def _ready(target: Accessible) -> str:
     """What a resource does that no write is in flight for."""
-    readers = {reader for access in target._accesses() for reader in access._readers or ()}
+    readers = {reader for access in target._accesses() for reader in access._holders_now()}
     counts = [("read", len(readers))]
     if isinstance(target, Link):
         counts.append(("use", len(target._holders)))

@@ -8,7 +8,7 @@ they leave behind what is to be done once the turn is over: `outbox` (waiters to
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actorflow.engine.operation import (
     DONE,
@@ -33,22 +33,22 @@ __all__ = ["Epoch", "Ledger"]
 
 
 class Epoch:
-    """The operations pushed between two moments that somebody wants to see the end of.
+    """What was in flight at a moment whose end somebody wants to see.
 
     Attributes:
-      number: counts epochs from 0.
-      count: how many of its operations are not done.
-      over: whether it and all epochs before it are closed and done.
+      last: the number of the last operation in it.
+      count: how many of its operations that are in no epoch before it are not done.
+      over: whether it and all epochs before it are done.
     """
 
-    __slots__ = ("count", "number", "over", "waiters")
+    __slots__ = ("count", "last", "over", "waiters")
 
     name = "all that was pushed before"
     operation = None
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.count = 0
+    def __init__(self, last: int, count: int) -> None:
+        self.last = last
+        self.count = count
         self.over = False
         self.waiters: list[Waiter] = []
 
@@ -66,16 +66,17 @@ class Ledger:
     """The state of an engine, changed by one message at a time."""
 
     def __init__(self) -> None:
-        self.in_flight: int = 0
+        self._n_arrived = 0
+        self._n_done = 0
         self.nbytes_in_flight: int = 0
         self.outbox: deque[Waiter] = deque()
         self.stirred: list[Device] = []
-        # Operations of epochs up to this one are skipped if they have not started.
-        self._skip_through = -1
+        # Operations with numbers up to this one are skipped if they have not started.
+        self._skip_through = 0
         self.granted_hooks: tuple[Instrument, ...] = ()
         self.finished_hooks: tuple[Instrument, ...] = ()
-        self._epochs: deque[Epoch] = deque([Epoch(0)])
-        self._epoch: Epoch = self._epochs[0]
+        self._epochs: deque[Epoch] = deque()
+        self._last_in_epoch = 0  # the number of the last operation that is in one
         # Operations that need no worker: waits, and those that are skipped.
         self._instant: deque[Operation] = deque()
         self._at_instant = False
@@ -86,69 +87,71 @@ class Ledger:
         # Who waits for less to be in flight.
         self.room_waiters: deque[tuple[Room, Waiter]] = deque()
 
+    @property
+    def in_flight(self) -> int:
+        """How many operations have arrived and are not done."""
+        return self._n_arrived - self._n_done
+
     # -- Messages --------------------------------------------------------------------------
 
     def admit(self, operation: Operation) -> None:  # noqa: C901 -- see below
         """Tell an operation's resources that it has arrived."""
         operation.state = WAITING
-        self.in_flight += 1
+        self._n_arrived = operation.number = self._n_arrived + 1
         if operation.nbytes:
             self.nbytes_in_flight += operation.nbytes
-        epoch = self._epoch
-        operation.epoch = epoch
-        epoch.count += 1
         if operation.uses is not None:
             for link, _ in operation.uses:
                 link._expect(operation)
-        # What a whole resource would say to `_read` and `_write` (see Access) is written out here:
-        # without those calls an operation costs a tenth less.
-        predecessors = None
-        for resource in operation.reads:
-            if resource._parts is not None:
-                resource._read(operation)
-                predecessors = operation.predecessors
-                continue
-            before = resource._writer
-            if before is not None and before is not operation:
-                successors = before.successors
-                if successors is None:
-                    before.successors = [operation]
-                elif successors[-1] is not operation:
-                    successors.append(operation)
-                else:
-                    before = None  # it is waited for already
-                if before is not None:
-                    if predecessors is None:
-                        predecessors = operation.predecessors = [before]
-                    else:
-                        predecessors.append(before)
-            readers = resource._readers
-            if readers is None:
-                resource._readers = {operation: None}
-            else:
-                readers[operation] = None
+        # What a whole resource would do in `_write` and `_read` (see Access) is written out here,
+        # as far as it is common: without those calls an operation costs a tenth less. Writes come
+        # first, so that a read of what the same operation writes is found to be covered.
+        pending = 0
         for resource in operation.writes:
-            if resource._readers is not None or resource._parts is not None:
-                resource._write(operation)
-                predecessors = operation.predecessors
+            if resource._parts is not None or resource._writer is operation:
+                pending += resource._write(operation)
                 continue
-            before = resource._writer
-            if before is not None and before is not operation:
-                successors = before.successors
-                if successors is None:
-                    before.successors = [operation]
-                elif successors[-1] is not operation:
-                    successors.append(operation)
-                else:
-                    before = None  # it is waited for already
-                if before is not None:
-                    if predecessors is None:
-                        predecessors = operation.predecessors = [before]
-                    else:
-                        predecessors.append(before)
+            if resource._granted is None:
+                resource._granted = resource._writer = operation
+                continue
+            waiting = resource._waiting
+            if waiting is None:
+                resource._waiting = operation
+            elif waiting.__class__ is deque:
+                waiting.append(operation)
+            else:
+                resource._waiting = deque((waiting, operation))
             resource._writer = operation
-        if predecessors:
-            operation.pending = len(predecessors)
+            pending += 1
+        for resource in operation.reads:
+            writer = resource._writer
+            if resource._parts is not None or writer is operation:
+                pending += resource._read(operation)
+                continue
+            if writer is None:
+                if resource._granted is None:
+                    resource._granted = [operation]
+                    resource._n_readers = 1
+                else:
+                    resource._read(operation)
+                continue
+            waiting = resource._waiting
+            if waiting is None:
+                resource._waiting = [operation]
+            elif waiting.__class__ is deque:
+                last = waiting[-1]
+                if last.__class__ is list:
+                    last.append(operation)
+                else:
+                    waiting.append([operation])
+            elif waiting.__class__ is list:
+                waiting.append(operation)
+            else:
+                resource._waiting = deque((waiting, [operation]))
+            pending += 1
+        if pending:
+            # Added, because to split a queue of its own may have added some, too.
+            operation.pending += pending
             return
         self._make_ready(operation)
         if self._instant:
@@ -158,43 +161,71 @@ class Ledger:
         """Release an operation that has run, or is skipped."""
         failure = operation.failure
         operation.state = DONE
-        self.in_flight -= 1
+        self._n_done += 1
         if operation.nbytes:
             self.nbytes_in_flight -= operation.nbytes
+        # As in `admit`, what whole resources would do in `_end_read` and `_end_write` is written out.
         for resource in operation.reads:
             if resource._parts is not None:
-                resource._end_read(operation)
+                self._grant(resource._end_read(operation))
                 continue
-            readers = resource._readers
-            if readers is not None:
-                # A later write has forgotten the readers before it.
-                readers.pop(operation, None)
-                if not readers:
-                    resource._readers = None
+            n_readers = resource._n_readers - 1
+            resource._n_readers = n_readers
+            if n_readers:
+                continue
+            waiting = resource._waiting
+            if waiting is None:
+                resource._granted = None
+                continue
+            if waiting.__class__ is deque:
+                entry = waiting.popleft()
+                if not waiting:
+                    resource._waiting = None
+            else:
+                entry = waiting
+                resource._waiting = None
+            resource._granted = entry  # behind reads there is a write
+            entry.pending -= 1
+            if not entry.pending:
+                self._make_ready(entry)
         for resource in operation.writes:
             if resource._parts is not None:
-                resource._end_write(operation, failure)
+                self._grant(resource._end_write(operation, failure))
                 continue
-            if resource._writer is operation:
-                resource._writer = None
             resource._failure = failure
+            waiting = resource._waiting
+            if waiting is None:
+                resource._granted = resource._writer = None
+                continue
+            if waiting.__class__ is deque:
+                entry = waiting.popleft()
+                if not waiting:
+                    resource._waiting = waiting = None
+            else:
+                entry = waiting
+                resource._waiting = waiting = None
+            resource._granted = entry
+            if entry.__class__ is not list:
+                entry.pending -= 1
+                if not entry.pending:
+                    self._make_ready(entry)
+                continue
+            resource._n_readers = len(entry)
+            if waiting is None:
+                resource._writer = None
+            for reader in entry:
+                reader.pending -= 1
+                if not reader.pending:
+                    self._make_ready(reader)
         if operation.uses is not None:
             self._give_links_back(operation)
-        if operation.successors is not None:
-            for successor in operation.successors:
-                successor.pending -= 1
-                if successor.pending == 0:
-                    self._make_ready(successor)
         # Whoever holds on to the operation does not hold on to what it touched.
         operation.fn = None
         operation.reads = operation.writes = operation.inherits = ()
-        operation.predecessors = operation.successors = _NONE
         if operation.waiters is not None:
             self.outbox.extend(operation.waiters)
-        epoch = operation.epoch
-        epoch.count -= 1
-        if epoch.count == 0 and epoch is not self._epoch:
-            self._end_epochs()
+        if operation.number <= self._last_in_epoch:
+            self._leave_epoch(operation.number)
         if self.room_waiters:
             self._tell_room_waiters()
         if self._instant and not self._at_instant:
@@ -247,26 +278,24 @@ class Ledger:
 
     def close_epoch(self) -> Epoch | None:
         """Give what is over when all that is in flight now is done; None if nothing is."""
-        if self.in_flight == 0:
+        count = self.in_flight
+        if count == 0:
             return None
-        epoch = self._epoch
-        self._epoch = Epoch(epoch.number + 1)
-        self._epochs.append(self._epoch)
-        if epoch.count == 0:
-            self._end_epochs()
-        return None if epoch.over else epoch
+        epochs = self._epochs
+        if self._last_in_epoch < self._n_arrived:
+            self._last_in_epoch = self._n_arrived
+            before = sum(epoch.count for epoch in epochs)
+            epochs.append(Epoch(self._n_arrived, count - before))
+        return epochs[-1]
 
     def skip_all(self, devices: Iterable[Device]) -> None:
         """Skip all operations that have not started."""
-        self._skip_through = self._epoch.number
-        self._epoch = Epoch(self._skip_through + 1)
-        self._epochs.append(self._epoch)
+        self._skip_through = self._n_arrived
         for device in devices:
             while (operation := self.pick(device, None)) is not None:
                 self._skip(operation)
                 self._instant.append(operation)
         self._run_instant()
-        self._end_epochs()
 
     def abandon(self, operation: Operation) -> None:
         """Whoever wanted to run an operation himself does not want to any more."""
@@ -277,6 +306,13 @@ class Ledger:
 
     # -- Steps -----------------------------------------------------------------------------
 
+    def _grant(self, operations: Iterable[Operation]) -> None:
+        """Tell operations that one more of the accesses that they wait for is theirs."""
+        for operation in operations:
+            operation.pending -= 1
+            if not operation.pending:
+                self._make_ready(operation)
+
     def _make_ready(self, operation: Operation) -> None:  # noqa: C901 -- one way through
         """All predecessors are done: hand it to its device, unless it is to be skipped."""
         if operation.failure is None:
@@ -285,8 +321,7 @@ class Ledger:
                     operation.failure = resource._failure
                     break
             if (
-                self._skip_through >= 0
-                and operation.epoch.number <= self._skip_through
+                operation.number <= self._skip_through
                 and operation.device is not CALLER
                 and operation.failure is None
             ):
@@ -335,9 +370,15 @@ class Ledger:
             self.end(operation)
         self._at_instant = False
 
-    def _end_epochs(self) -> None:
-        while self._epochs[0].count == 0 and self._epochs[0] is not self._epoch:
-            epoch = self._epochs.popleft()
+    def _leave_epoch(self, number: int) -> None:
+        """An operation that is in an epoch is done."""
+        epochs = self._epochs
+        for epoch in epochs:
+            if number <= epoch.last:
+                epoch.count -= 1
+                break
+        while epochs and epochs[0].count == 0:
+            epoch = epochs.popleft()
             epoch.over = True
             self.outbox.extend(epoch.waiters)
 
@@ -363,14 +404,3 @@ class Ledger:
         for link, _ in operation.uses or ():
             for served in link._give_back(operation):
                 self._make_ready(served)
-
-
-class _Sealed(list[Operation]):
-    """The neighbours of operations that are done: nobody may be told to wait for them."""
-
-    def append(self, operation: Operation) -> None:
-        message = f"{operation!r} was told to wait for an operation that is done"
-        raise EngineError(message)
-
-
-_NONE: Final = _Sealed()

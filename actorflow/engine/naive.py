@@ -266,6 +266,7 @@ class NaiveEngine(NaiveRuns):
     def _read(self, fn: Callable[[], Any], reads: tuple[Accessible, ...], name: str) -> Any:  # noqa: ANN401
         """Call a function while nobody may write what it reads. With the lock."""
         operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
+        self._hold(operation)
         try:
             with self._inside(operation):
                 return self._perform(operation)

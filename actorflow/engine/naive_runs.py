@@ -89,6 +89,7 @@ class NaiveRuns(base.Engine):
             interrupt.raise_()  # it was meant for this thread
 
     def _run(self, operation: Operation) -> None:
+        self._hold(operation)
         for accessible in operation.inherits:
             if operation.failure is None:
                 operation.failure = accessible._failure
@@ -99,6 +100,13 @@ class NaiveRuns(base.Engine):
         for hook in self.finished_hooks:
             hook.finished(operation)
         self._release(operation)
+
+    def _hold(self, operation: Operation) -> None:
+        """Take the resources, which tells other engines that they are in use; nobody waits here."""
+        for accessible in operation.writes:
+            accessible._write(operation)
+        for accessible in operation.reads:
+            accessible._read(operation)
 
     def _release(self, operation: Operation) -> None:
         operation.state = DONE
@@ -140,11 +148,6 @@ class NaiveRuns(base.Engine):
     def _inside(self, operation: Operation) -> Iterator[None]:
         """Let code run as an operation's."""
         operation.state = RUNNING
-        # There is nobody to wait for: this only tells other engines that they are in use.
-        for accessible in operation.reads:
-            accessible._read(operation)
-        for accessible in operation.writes:
-            accessible._write(operation)
         caller = Worker(operation.device, "the caller")
         caller.operation = operation
         self._parents[operation] = self.current_operation()

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
 
     from actorflow.engine.base import Engine
-    from actorflow.engine.ledger import Epoch
     from actorflow.engine.resource import Accessible, Link
     from actorflow.engine.waiting import Waiter
     from actorflow.engine.worker import Device
@@ -70,22 +69,20 @@ class Operation:
         "__weakref__",
         "device",
         "engine",
-        "epoch",
         "failure",
         "fn",
         "inherits",
         "name",
         "nbytes",
         "next_link",
+        "number",
         "pending",
-        "predecessors",
         "priority",
         "quick",
         "reads",
         "result",
         "site",
         "state",
-        "successors",
         "uses",
         "waiters",
         "writes",
@@ -116,15 +113,13 @@ class Operation:
         self.site = site
         self.state = SENT
         self.result: Any = None
-        self.pending = 0  # unfinished predecessors
-        self.predecessors: list[Operation] | None = None  # whom it was told to wait for
-        self.successors: list[Operation] | None = None  # who was told to wait for it
+        self.pending = 0  # accesses that have not been granted to it yet
         self.failure: Failure | None = None
         self.waiters: list[Waiter] | None = None
         self.quick = False
         self.uses: tuple[tuple[Link, int], ...] | None = None
         self.next_link: int  # how many of `uses` it has asked for; set together with them
-        self.epoch: Epoch  # set when it is admitted
+        self.number: int  # how many had arrived with it; set when it is admitted
 
     def __repr__(self) -> str:
         return f"<operation {self.name!r} {STATE_NAMES[self.state]}{describe_site(self.site)}>"
@@ -133,6 +128,30 @@ class Operation:
     def done(self) -> bool:
         """Whether the operation has ended, in whatever way."""
         return self.state == DONE
+
+    @property
+    def predecessors(self) -> list[Operation]:
+        """Whom it waits for directly. In a turn, that is, for policies and the engine only."""
+        return list(
+            dict.fromkeys(
+                other
+                for accessible in (*self.reads, *self.writes)
+                for access in accessible._accesses()
+                for other in access._before(self)
+            )
+        )
+
+    @property
+    def successors(self) -> list[Operation]:
+        """Who waits for it directly so far. In a turn, that is, for policies and the engine only."""
+        return list(
+            dict.fromkeys(
+                other
+                for accessible in (*self.reads, *self.writes)
+                for access in accessible._accesses()
+                for other in access._after(self)
+            )
+        )
 
     def wait(self, timeout: float | None = None) -> Any:  # noqa: ANN401 -- the function's value
         """Wait, blocking, until the operation is done; return what its function returned.

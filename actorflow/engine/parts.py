@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from actorflow.engine.operation import DONE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actorflow.engine.operation import Failure, Operation
+
+    # What waits: one operation that writes, or several that read and came one after the other.
+    Entry: TypeAlias = Operation | list[Operation]
 
 __all__ = ["END", "Access", "Parts"]
 
 END: Final = 1 << 62  # past the end of every resource
 _FEW: Final = 64  # segments that are not worth joining while some of them are accessed
+_MANY: Final = 32  # readers among which it pays to look for some that are done
+
+_number = attrgetter("number")
 
 
-def _wait_for(operation: Operation, before: Operation) -> None:
-    """Make an edge, once: all edges of an operation are made before those of the next one."""
-    successors = before.successors
-    if successors is None:
-        before.successors = [operation]
-    elif successors[-1] is operation:
-        return
-    else:
-        successors.append(operation)
-    if operation.predecessors is None:
-        operation.predecessors = [before]
-    else:
-        operation.predecessors.append(before)
+def _first_number(entry: Entry) -> int:
+    return entry[0].number if entry.__class__ is list else entry.number  # type: ignore[union-attr]
+
+
+def _members(entry: Entry | None) -> list[Operation]:
+    """The operations of an entry, or of what is granted, that are not done."""
+    if entry is None:
+        return []
+    operations: list[Operation] = entry if entry.__class__ is list else [entry]  # type: ignore[assignment,list-item]
+    return [operation for operation in operations if operation.state != DONE]
 
 
 class Access:
-    """Who holds one thing, or one part of it, and who comes next: many readers or one writer."""
+    """Who holds one thing, or one part of it, and who comes next: many readers or one writer.
 
-    __slots__ = ("_failure", "_parts", "_readers", "_writer")
+    Its methods are the messages that the engine sends. `_read` and `_write` give how many more
+    accesses the operation has to wait for, `_end_read` and `_end_write` give to whom the access is
+    granted now.
+    """
+
+    __slots__ = ("_failure", "_granted", "_n_readers", "_parts", "_waiting", "_writer")
 
     def __init__(self) -> None:
-        # The last operation that writes it, until that is done.
+        # Who has it now: the operation that writes it, or a list of those that read it, among
+        # which some may be done already. None if nobody is there.
+        self._granted: Entry | None = None
+        # How many read it now; says nothing while nobody does.
+        self._n_readers: int
+        # The last one that is to write it, until that is done.
         self._writer: Operation | None = None
-        # Who reads it since then, in order of arrival; None instead of an empty one.
-        self._readers: dict[Operation, None] | None = None
+        # Who waits, in order of arrival. Reads and writes take turns in it. One entry stands for
+        # itself: most queues never get longer.
+        self._waiting: Entry | deque[Entry] | None = None
         # What the last write left instead of content.
         self._failure: Failure | None = None
         # The accesses part by part, while a part is touched or has failed; the fields above then
@@ -50,85 +70,188 @@ class Access:
         """Whether no operation holds it or waits for it."""
         if self._parts is not None:
             return self._parts.busy == 0
-        return self._writer is None and self._readers is None
+        return self._granted is None
 
     def _accesses(self) -> list[Access]:
         """What to look at for who holds it: itself, or its parts."""
         return [self] if self._parts is None else list(self._parts.segments)
 
-    def _read(self, operation: Operation) -> None:
-        if self._parts is not None:
-            self._parts.read(operation, 0, END)
-            return
-        writer = self._writer
-        if writer is not None and writer is not operation:
-            _wait_for(operation, writer)
-        readers = self._readers
-        if readers is None:
-            self._readers = {operation: None}
-        else:
-            readers[operation] = None
+    # -- Messages (`Ledger.admit` and `Ledger.end` have the common ones written out) -----------
 
-    def _write(self, operation: Operation) -> None:
+    def _read(self, operation: Operation) -> int:
         if self._parts is not None:
-            self._parts.write(operation, 0, END)
-            return
-        readers = self._readers
-        writer = self._writer
-        if readers is not None:
-            # They wait for the writer before them, so this operation need not.
-            predecessors = operation.predecessors
-            if predecessors is None:
-                predecessors = operation.predecessors = []
-            for reader in readers:  # as in `_wait_for`, without its calls
-                successors = reader.successors
-                if successors is None:
-                    if reader is operation:
-                        continue
-                    reader.successors = [operation]
-                elif successors[-1] is operation or reader is operation:
-                    continue
-                else:
-                    successors.append(operation)
-                predecessors.append(reader)
-            self._readers = None
-        elif writer is not None and writer is not operation:
-            _wait_for(operation, writer)
-        self._writer = operation
-
-    def _end_read(self, operation: Operation) -> None:
-        if self._parts is not None:
-            self._parts.end_read(operation, 0, END)
-            return
-        readers = self._readers
-        # A later write has forgotten the readers before it.
-        if readers is not None and operation in readers:
-            if len(readers) == 1:
-                self._readers = None
-            else:
-                del readers[operation]
-
-    def _end_write(self, operation: Operation, failure: Failure | None) -> None:
-        if self._parts is not None:
-            self._parts.end_write(operation, 0, END, failure)
-            return
+            return self._parts.read(operation, 0, END)
+        if self._writer is None:
+            readers: Any = self._granted
+            if readers is None:
+                self._granted = [operation]
+                self._n_readers = 1
+                return 0
+            if len(readers) >= _MANY and len(readers) >= 2 * self._n_readers:
+                readers[:] = _members(readers)
+            readers.append(operation)
+            self._n_readers += 1
+            return 0
         if self._writer is operation:
-            self._writer = None
+            # It writes it, too: that covers the read.
+            operation.reads = tuple(other for other in operation.reads if other is not self)
+            return 0
+        waiting: Any = self._waiting
+        if waiting is None:
+            self._waiting = [operation]
+        elif waiting.__class__ is list:
+            waiting.append(operation)
+        elif waiting.__class__ is not deque:
+            self._waiting = deque((waiting, [operation]))
+        elif waiting[-1].__class__ is list:
+            waiting[-1].append(operation)
+        else:
+            waiting.append([operation])
+        return 1
+
+    def _write(self, operation: Operation) -> int:
+        if self._parts is not None:
+            return self._parts.write(operation, 0, END)
+        if self._granted is None:
+            self._granted = self._writer = operation
+            return 0
+        if self._writer is operation:
+            operation.writes = tuple(dict.fromkeys(operation.writes))
+            return 0
+        waiting: Any = self._waiting
+        if waiting is None:
+            self._waiting = operation
+        elif waiting.__class__ is deque:
+            waiting.append(operation)
+        else:
+            self._waiting = deque((waiting, operation))
+        self._writer = operation
+        return 1
+
+    def _end_read(self, operation: Operation) -> Sequence[Operation]:
+        if self._parts is not None:
+            return self._parts.end_read(operation, 0, END)
+        self._n_readers -= 1
+        return () if self._n_readers else self._grant_next()
+
+    def _end_write(self, operation: Operation, failure: Failure | None) -> Sequence[Operation]:
+        if self._parts is not None:
+            return self._parts.end_write(operation, 0, END, failure)
         self._failure = failure
+        return self._grant_next()
+
+    def _grant_next(self) -> Sequence[Operation]:
+        """Nobody has it any more: grant it to whoever waits first."""
+        waiting: Any = self._waiting
+        if waiting is None:
+            self._granted = self._writer = None
+            return ()
+        if waiting.__class__ is deque:
+            entry = waiting.popleft()
+            if not waiting:
+                self._waiting = None
+        else:
+            entry = waiting
+            self._waiting = None
+        self._granted = entry
+        if entry.__class__ is not list:
+            return (entry,)
+        self._n_readers = len(entry)
+        if self._waiting is None:
+            self._writer = None
+        granted: list[Operation] = entry
+        return granted
+
+    # -- Who waits for whom ----------------------------------------------------------------------
+
+    def _holders_now(self) -> list[Operation]:
+        """Who has it now."""
+        return _members(self._granted)
+
+    def _entries(self) -> Sequence[Entry]:
+        waiting: Any = self._waiting
+        if waiting is None:
+            return ()
+        entries: Sequence[Entry] = waiting if waiting.__class__ is deque else (waiting,)
+        return entries
+
+    def _find(self, operation: Operation) -> int:
+        """Where an operation stands in the queue, counted from 0; -1 if it does not wait here."""
+        entries = self._entries()
+        index = bisect_right(entries, operation.number, key=_first_number) - 1
+        if index < 0:
+            return -1
+        entry: Any = entries[index]
+        if entry.__class__ is list:
+            entry = entry[bisect_right(entry, operation.number, key=_number) - 1]
+        return index if entry is operation else -1
+
+    def _before(self, operation: Operation) -> list[Operation]:
+        """Whom an operation waits for here: those directly before it that are not done."""
+        index = self._find(operation)
+        if index < 0:
+            return []
+        return _members(self._entries()[index - 1] if index else self._granted)
+
+    def _after(self, operation: Operation) -> list[Operation]:
+        """Who is next here after an operation that waits for this access or has it."""
+        entries = self._entries()
+        index = self._find(operation) + 1
+        return _members(entries[index]) if index < len(entries) else []
 
 
 class Segment(Access):
-    """The access to one part `[start, stop)`."""
+    """The access to one part `[start, stop)`. Those who read it are really there."""
 
     __slots__ = ("start", "stop")
 
-    def __init__(self, start: int, stop: int, like: Access) -> None:
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
         self.start = start
         self.stop = stop
-        self._writer = like._writer
-        self._readers = None if like._readers is None else dict(like._readers)
-        self._failure = like._failure
-        self._parts = None
+
+    def _take_over(self, whole: Access) -> None:
+        """Go on where the access to the whole stands."""
+        granted: Any = whole._granted
+        if granted.__class__ is list:
+            granted = _members(granted)
+            self._n_readers = len(granted)
+        self._granted = granted
+        self._writer = whole._writer
+        self._waiting = whole._waiting
+        self._failure = whole._failure
+        whole._granted = whole._writer = whole._waiting = None
+
+    def _copy(self, left: Segment) -> None:
+        """Become what another one is: whoever waits there waits here, too."""
+        granted: Any = left._granted
+        if granted.__class__ is list:
+            granted = granted[:]
+            self._n_readers = len(granted)
+        self._granted = granted
+        self._writer = left._writer
+        self._failure = left._failure
+        entries = []
+        for entry in left._entries():
+            for operation in _members(entry):
+                operation.pending += 1
+            entries.append(entry[:] if entry.__class__ is list else entry)  # type: ignore[index]
+        if entries:
+            self._waiting = deque(entries)
+
+    def _end_read(self, operation: Operation) -> Sequence[Operation]:
+        readers: Any = self._granted
+        if readers.__class__ is not list or operation not in readers:
+            return ()  # it writes this part, or has named it twice
+        readers.remove(operation)
+        self._n_readers = len(readers)
+        return () if readers else self._grant_next()
+
+    def _end_write(self, operation: Operation, failure: Failure | None) -> Sequence[Operation]:
+        if self._granted is not operation:
+            return ()  # it has named this part twice
+        self._failure = failure
+        return self._grant_next()
 
 
 class Parts:
@@ -146,10 +269,10 @@ class Parts:
     def __init__(self, whole: Access) -> None:
         self.whole = whole
         self.busy = 0 if whole.idle else 1
-        self.segments = [Segment(0, END, whole)]
+        self.segments = [Segment(0, END)]
+        self.segments[0]._take_over(whole)
         self.starts = [0]
         self.limit = _FEW
-        whole._writer = whole._readers = None
 
     def _split(self, at: int) -> int:
         """Make a segment begin at `at`; return its index."""
@@ -157,7 +280,9 @@ class Parts:
         left = self.segments[index]
         if left.start == at or at >= END:
             return index if left.start == at else index + 1
-        self.segments.insert(index + 1, Segment(at, left.stop, left))
+        right = Segment(at, left.stop)
+        right._copy(left)
+        self.segments.insert(index + 1, right)
         self.starts.insert(index + 1, at)
         left.stop = at
         if not left.idle:
@@ -175,40 +300,47 @@ class Parts:
         first = self._split(start)
         return self.segments[first : self._split(stop)]
 
-    def read(self, operation: Operation, start: int, stop: int) -> None:
-        """The operation arrives to read `[start, stop)`."""
+    def read(self, operation: Operation, start: int, stop: int) -> int:
+        """The operation arrives to read `[start, stop)`; give how many segments it waits for."""
+        pending = 0
         for segment in self._cover(start, stop):
             self.busy += segment.idle
-            segment._read(operation)
+            pending += segment._read(operation)
+        return pending
 
-    def write(self, operation: Operation, start: int, stop: int) -> None:
-        """The operation arrives to write `[start, stop)`."""
+    def write(self, operation: Operation, start: int, stop: int) -> int:
+        """The operation arrives to write `[start, stop)`; give how many segments it waits for."""
+        pending = 0
         for segment in self._cover(start, stop):
             self.busy += segment.idle
-            segment._write(operation)
+            pending += segment._write(operation)
+        return pending
 
-    def end_read(self, operation: Operation, start: int, stop: int) -> None:
-        """The operation is done with reading `[start, stop)`."""
+    def end_read(self, operation: Operation, start: int, stop: int) -> Sequence[Operation]:
+        """The operation is done with reading `[start, stop)`; give who gets its segments."""
+        granted: list[Operation] = []
         for segment in self._cover(start, stop):
             if not segment.idle:
-                segment._end_read(operation)
+                granted += segment._end_read(operation)
                 self.busy -= segment.idle
         self._leave()
+        return granted
 
     def end_write(
         self, operation: Operation, start: int, stop: int, failure: Failure | None
-    ) -> None:
-        """The operation is done with writing `[start, stop)`."""
+    ) -> Sequence[Operation]:
+        """The operation is done with writing `[start, stop)`; give who gets its segments."""
+        granted: list[Operation] = []
         for segment in self._cover(start, stop):
-            was_idle = segment.idle
-            segment._end_write(operation, failure)
-            if not was_idle:
+            if not segment.idle:
+                granted += segment._end_write(operation, failure)
                 self.busy -= segment.idle
         if failure is not None or self.whole._failure is not None:
             self.whole._failure = next(
                 (part._failure for part in self.segments if part._failure is not None), None
             )
         self._leave()
+        return granted
 
     def _leave(self) -> None:
         """Join segments; go back to the cheap form if nothing tells the parts apart any more."""

@@ -29,7 +29,7 @@ class Policy(Protocol):
         """Take an operation that has become ready.
 
         `operation.name`, `.priority`, `.nbytes`, `.reads`, `.writes` (what it updates included)
-        and `.successors` (who waits for it so far, or None) may be looked at.
+        and `.successors` (who waits for it directly so far) may be looked at.
         """
         ...
 

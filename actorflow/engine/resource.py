@@ -1,8 +1,7 @@
 """Resources: actors that say who may touch what they own next.
 
-A resource does not queue its users. It knows who writes it last and who has read it since, and
-tells an operation that arrives whom it has to wait for (an *edge*). That keeps the order of
-arrival: many readers or one writer at a time, and nobody overtakes.
+A resource knows who has it now, many readers or one writer, and who waits for it, in order of
+arrival. Nobody overtakes: a reader that arrives after a writer waits, even if others read now.
 
 The methods that begin with an underscore are the actor's messages. Only the engine sends them, and
 only in a turn, so that a resource handles one at a time.
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from actorflow.engine.parts import END, Access, Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from actorflow.engine.base import Engine
     from actorflow.engine.operation import Failure, Operation
@@ -38,8 +37,9 @@ class Resource(Access):
 
     def __init__(self, name: str = "resource") -> None:
         # Written out, not left to Access: every array makes one of these.
+        self._granted = None
         self._writer = None
-        self._readers = None
+        self._waiting = None
         self._failure = None
         self._parts = None
         self.owner: Engine | None = None
@@ -75,7 +75,7 @@ class Region:
 
     # The engine asks every resource whether its parts are accessed; a region is one.
     _parts: Final = True
-    _readers: Final = None
+    _granted: Final = None
     _writer: Final = None
 
     def __init__(self, resource: Resource, start: int, stop: int) -> None:
@@ -121,17 +121,17 @@ class Region:
                 return access._failure
         return None
 
-    def _read(self, operation: Operation) -> None:
-        self._open().read(operation, self.start, self.stop)
+    def _read(self, operation: Operation) -> int:
+        return self._open().read(operation, self.start, self.stop)
 
-    def _write(self, operation: Operation) -> None:
-        self._open().write(operation, self.start, self.stop)
+    def _write(self, operation: Operation) -> int:
+        return self._open().write(operation, self.start, self.stop)
 
-    def _end_read(self, operation: Operation) -> None:
-        self._open().end_read(operation, self.start, self.stop)
+    def _end_read(self, operation: Operation) -> Sequence[Operation]:
+        return self._open().end_read(operation, self.start, self.stop)
 
-    def _end_write(self, operation: Operation, failure: Failure | None) -> None:
-        self._open().end_write(operation, self.start, self.stop, failure)
+    def _end_write(self, operation: Operation, failure: Failure | None) -> Sequence[Operation]:
+        return self._open().end_write(operation, self.start, self.stop, failure)
 
 
 class Link(Resource):

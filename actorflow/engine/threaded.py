@@ -72,7 +72,7 @@ class ThreadedEngine(Waits):
             for accessible in (*reads, *writes, *updates):
                 self._adopt(accessible, "reads, writes and updates")  # says which one it is
             raise
-        if self.in_flight + len(self._mailbox) >= self.max_ops or nbytes:
+        if self._n_arrived - self._n_done + len(self._mailbox) >= self.max_ops or nbytes:
             self._make_room(nbytes)
         if not callable(fn):
             message = f"push: fn must be callable, got {fn!r}"
@@ -151,11 +151,7 @@ class ThreadedEngine(Waits):
             if resource._writer is not None or resource._parts is not None:
                 return False
         for resource in operation.writes:
-            if (
-                resource._writer is not None
-                or resource._readers is not None
-                or resource._parts is not None
-            ):
+            if resource._granted is not None or resource._parts is not None:
                 return False
         for resource in operation.inherits:
             if resource._failure is not None:

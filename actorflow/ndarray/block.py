@@ -60,8 +60,9 @@ class Block(Resource):
         # What `Resource.__init__` does, written out: each new array pays for this call.
         self.name = "array"
         self.owner = None
+        self._granted = None
         self._writer = None
-        self._readers = None
+        self._waiting = None
         self._failure = None
         self._parts = None
         self.shape = shape

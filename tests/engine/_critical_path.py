@@ -26,7 +26,7 @@ class CriticalPathPolicy:
     def length(self, operation, known):
         """The cost of an operation and of the longest chain that waits for it so far."""
         if operation not in known:
-            behind = [self.length(other, known) for other in operation.successors or ()]
+            behind = [self.length(other, known) for other in operation.successors]
             known[operation] = self.costs.get(operation.name, 1) + max(behind, default=0)
         return known[operation]
 

@@ -4,33 +4,34 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from actorflow.engine import Region, Resource
+from actorflow.engine.operation import DONE, Operation
 from actorflow.engine.parts import END
+from actorflow.engine.worker import CALLER
 
 SIZE = 12
 
 
-class Someone:
-    """What an access asks of an operation, and what the model knows of it."""
+class Someone(Operation):
+    """An operation, and what the model knows of it."""
 
-    def __init__(self, number, reads, writes):
+    def __init__(self, number, resource, reading, writing):
+        self.reading = reading
+        self.writing = writing
+
+        def accessibles(intervals):
+            return tuple(resource if i == (0, END) else Region(resource, *i) for i in intervals)
+
+        reads, writes = accessibles(reading), accessibles(writing)
+        super().__init__(None, None, reads, writes, reads, CALLER, 0, f"{number}", 0, None)
         self.number = number
-        self.reads = reads
-        self.writes = writes
-        self.pending = 0
-        self.predecessors = None
-        self.successors = None
-        self.inside = True
-
-    def __repr__(self):
-        return f"<{self.number}>"
 
     def must_wait_for(self, earlier):
         """Whether this one, which came later, has to wait: they overlap and one of them writes."""
         return any(
             a[0] < b[1] and b[0] < a[1]
             for mine, theirs in (
-                (self.writes, earlier.writes + earlier.reads),
-                (self.reads, earlier.writes),
+                (self.writing, earlier.writing + earlier.reading),
+                (self.reading, earlier.writing),
             )
             for a in mine
             for b in theirs
@@ -45,41 +46,44 @@ class Model:
         self.everybody = []
         self.failures = [None] * (SIZE + 1)  # the last one stands for all that has no region here
 
-    def accessible(self, interval):
-        return self.resource if interval == (0, END) else Region(self.resource, *interval)
-
-    def arrive(self, reads, writes):
-        someone = Someone(len(self.everybody), reads, writes)
-        for interval in reads:
-            self.accessible(interval)._read(someone)
-        for interval in writes:
-            self.accessible(interval)._write(someone)
-        someone.pending = len(someone.predecessors or ())
+    def arrive(self, reading, writing):
+        someone = Someone(len(self.everybody), self.resource, reading, writing)
+        pending = sum(accessible._write(someone) for accessible in someone.writes)
+        pending += sum(accessible._read(someone) for accessible in someone.reads)
+        someone.pending += pending  # a queue that was split may have added some by itself
         self.everybody.append(someone)
 
     def leave(self, someone, failure):
-        for interval in someone.reads:
-            self.accessible(interval)._end_read(someone)
-        for start, stop in someone.writes:
-            self.accessible((start, stop))._end_write(someone, failure)
+        someone.state = DONE
+        granted = []
+        for accessible in someone.reads:
+            granted += accessible._end_read(someone)
+        for accessible in someone.writes:
+            granted += accessible._end_write(someone, failure)
+        for other in granted:
+            other.pending -= 1
+        for start, stop in someone.writing:
             for index in range(start, min(stop, SIZE + 1)):
                 self.failures[index] = failure
-        for successor in someone.successors or ():
-            successor.pending -= 1
-        someone.inside = False
 
     def free(self):
         """Who may go, as the model says."""
-        there = [s for s in self.everybody if s.inside]
+        there = [s for s in self.everybody if not s.done]
         return [s for i, s in enumerate(there) if not any(map(s.must_wait_for, there[:i]))]
 
     def check(self):
-        there = [s for s in self.everybody if s.inside]
-        assert [s for s in there if s.pending == 0] == self.free()
+        there = [s for s in self.everybody if not s.done]
+        free = self.free()
+        assert [s for s in there if s.pending == 0] == free
         for someone in there:
-            for predecessor in someone.predecessors or ():
+            predecessors = someone.predecessors
+            assert bool(predecessors) == (someone not in free)
+            for predecessor in predecessors:
                 assert someone.must_wait_for(predecessor)
-        there = [s for s in there if s.reads or s.writes]
+                assert someone in predecessor.successors
+            for successor in someone.successors:
+                assert someone in successor.predecessors
+        there = [s for s in there if s.reading or s.writing]
         assert self.resource.idle == (not there)
         first = next((f for f in self.failures if f is not None), None)
         assert self.resource._failure is first
@@ -145,6 +149,29 @@ def test_a_read_behind_a_write_does_not_overtake_it():
     assert [someone.pending for someone in model.everybody] == [0, 1, 1]
 
 
+def test_readers_that_are_done_do_not_pile_up():
+    model = Model()
+    for index in range(1000):
+        model.arrive([(0, END)], [])
+        if index:
+            model.leave(model.everybody[index - 1], None)
+    assert len(model.resource._granted) < 100
+    model.arrive([], [(0, END)])
+    assert model.everybody[-1].predecessors == [model.everybody[-2]]
+
+
+def test_what_is_named_twice_is_accessed_once():
+    model = Model()
+    model.arrive([(0, END), (0, END), (1, 3)], [(0, END), (0, END), (2, 4)])
+    model.arrive([(1, 3), (2, 4)], [(3, 5), (4, 6)])
+    model.arrive([(0, END), (0, END)], [])
+    model.check()
+    for someone in model.everybody:
+        model.leave(someone, None)
+        model.check()
+    assert model.resource.idle
+
+
 def test_a_write_behind_reads_waits_for_each_of_them_and_for_nobody_else():
     model = Model()
     model.arrive([], [(0, END)])
@@ -193,11 +220,9 @@ def test_parts_that_nothing_tells_apart_any_more_are_joined(failure):
     if failure is not None:
         model.leave(model.everybody[0], failure)
     for index in range(1, 1000):
-        region = Region(model.resource, index, index + 1)
-        someone = Someone(index, [], [(index, index + 1)])
-        region._write(someone)
-        region._end_write(someone, None)
-        assert someone.predecessors is None
+        model.arrive([], [(index, index + 1)])
+        assert model.everybody[index].pending == 0
+        model.leave(model.everybody[index], None)
     assert len(model.resource._parts.segments) <= 66
     assert Region(model.resource, 0, 1)._failure == failure
     assert Region(model.resource, 1, END)._failure is None

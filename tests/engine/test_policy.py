@@ -47,7 +47,7 @@ def test_a_policy_sees_an_operation_only_when_it_is_ready():
 
     class Watching(LifoPolicy):
         def push(self, operation):
-            seen.append((operation.name, len(operation.successors or ())))
+            seen.append((operation.name, len(operation.successors)))
             super().push(operation)
 
     resource = Resource()
@@ -77,7 +77,7 @@ def test_a_policy_may_look_at_what_an_operation_is_about():
         "nbytes": 7,
         "reads": (source,),
         "writes": (target,),
-        "successors": None,
+        "successors": [],
     }
 
 
