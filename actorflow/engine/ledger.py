@@ -114,7 +114,7 @@ class Ledger:
             if resource._granted is None:
                 resource._granted = resource._writer = operation
                 continue
-            waiting = resource._waiting
+            waiting: Any = resource._waiting
             if waiting is None:
                 resource._waiting = operation
             elif waiting.__class__ is deque:
@@ -164,7 +164,7 @@ class Ledger:
         self._n_done += 1
         if operation.nbytes:
             self.nbytes_in_flight -= operation.nbytes
-        # As in `admit`, what whole resources would do in `_end_read` and `_end_write` is written out.
+        # As in `admit`, what a whole resource would do in `_end_read` and `_end_write` is written out.
         for resource in operation.reads:
             if resource._parts is not None:
                 self._grant(resource._end_read(operation))

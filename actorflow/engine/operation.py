@@ -6,13 +6,14 @@ import contextlib
 import linecache
 import sys
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorflow.errors import ActorflowError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from types import CodeType, FrameType, TracebackType
+    from types import FrameType, TracebackType
 
     from actorflow.engine.base import Engine
     from actorflow.engine.resource import Accessible, Link
@@ -67,6 +68,8 @@ class Operation:
 
     __slots__ = (
         "__weakref__",
+        "_code",
+        "_instruction",
         "device",
         "engine",
         "failure",
@@ -81,7 +84,6 @@ class Operation:
         "quick",
         "reads",
         "result",
-        "site",
         "state",
         "uses",
         "waiters",
@@ -110,7 +112,8 @@ class Operation:
         self.priority = priority
         self.name = name
         self.nbytes = nbytes
-        self.site = site
+        self._code: CodeType | Site | None = site
+        self._instruction: int
         self.state = SENT
         self.result: Any = None
         self.pending = 0  # accesses that have not been granted to it yet
@@ -125,13 +128,23 @@ class Operation:
         return f"<operation {self.name!r} {STATE_NAMES[self.state]}{describe_site(self.site)}>"
 
     @property
+    def site(self) -> Site | None:
+        """Where it was pushed, as far as that was noted; `describe_site` says it in words."""
+        code = self._code
+        return (code, self._instruction) if code.__class__ is CodeType else code  # type: ignore[return-value]
+
+    @site.setter
+    def site(self, site: Site | None) -> None:
+        self._code = site
+
+    @property
     def done(self) -> bool:
         """Whether the operation has ended, in whatever way."""
         return self.state == DONE
 
     @property
     def predecessors(self) -> list[Operation]:
-        """Whom it waits for directly. In a turn, that is, for policies and the engine only."""
+        """Whom it waits for directly. In a turn, so for policies and the engine only."""
         return list(
             dict.fromkeys(
                 other
@@ -143,7 +156,7 @@ class Operation:
 
     @property
     def successors(self) -> list[Operation]:
-        """Who waits for it directly so far. In a turn, that is, for policies and the engine only."""
+        """Who waits for it directly so far. In a turn, so for policies and the engine only."""
         return list(
             dict.fromkeys(
                 other
@@ -225,6 +238,16 @@ class Completion:
         except IndexError:
             message = "an asynchronous operation was completed twice"
             raise ActorflowError(message) from None
+
+    @property
+    def site(self) -> Site | None:
+        """Where it was pushed, as far as that was noted; `describe_site` says it in words."""
+        code = self._code
+        return (code, self._instruction) if code.__class__ is CodeType else code  # type: ignore[return-value]
+
+    @site.setter
+    def site(self, site: Site | None) -> None:
+        self._code = site
 
     @property
     def done(self) -> bool:

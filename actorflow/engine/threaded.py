@@ -122,9 +122,12 @@ class ThreadedEngine(Waits):
                     # What it does in most cases, without the call.
                     frame = sys._getframe(1)
                     code = frame.f_code
-                    operation.site = (
-                        capture() if is_ours[code.co_filename] else (code, frame.f_lasti)
-                    )
+                    if is_ours[code.co_filename]:
+                        operation.site = capture()
+                    else:
+                        # Two fields instead of a pair, which Python's collector would visit.
+                        operation._code = code
+                        operation._instruction = frame.f_lasti
                 elif capture is not None:
                     operation.site = capture()
                 self.admit(operation)
