@@ -65,6 +65,24 @@ class Epoch:
 class Ledger:
     """The state of an engine, changed by one message at a time."""
 
+    __slots__ = (
+        "_at_instant",
+        "_direct",
+        "_direct_operation",
+        "_epochs",
+        "_instant",
+        "_last_in_epoch",
+        "_n_arrived",
+        "_n_done",
+        "_skip_through",
+        "finished_hooks",
+        "granted_hooks",
+        "nbytes_in_flight",
+        "outbox",
+        "room_waiters",
+        "stirred",
+    )
+
     def __init__(self) -> None:
         self._n_arrived = 0
         self._n_done = 0

@@ -72,7 +72,8 @@ class ThreadedEngine(Waits):
             for accessible in (*reads, *writes, *updates):
                 self._adopt(accessible, "reads, writes and updates")  # says which one it is
             raise
-        if self._n_arrived - self._n_done + len(self._mailbox) >= self.max_ops or nbytes:
+        mailbox = self._mailbox
+        if self._n_arrived - self._n_done >= self.max_ops or nbytes or mailbox:
             self._make_room(nbytes)
         if not callable(fn):
             message = f"push: fn must be callable, got {fn!r}"
@@ -106,7 +107,6 @@ class ThreadedEngine(Waits):
             operation.next_link = 0
         if self.pushed_hooks:
             self._tell(self.pushed_hooks, "pushed", operation)
-        mailbox = self._mailbox
         capture = self._capture
         if mailbox or not self._lock.acquire(False):  # noqa: FBT003 -- a keyword costs
             operation.site = None if capture is None else capture()

@@ -46,6 +46,8 @@ def may_hold(frame: FrameType | None) -> bool:
 class Turns(Ledger, Engine):
     """An engine's mailbox and lock."""
 
+    __slots__ = ("_broken", "_lock", "_mailbox", "_parked", "_to_start", "_turn_owner")
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         Ledger.__init__(self)
         Engine.__init__(self, *args, **kwargs)
