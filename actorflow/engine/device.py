@@ -215,7 +215,7 @@ class Devices(Turns):
                 device = worker.device
                 operation = None
                 if ended is not None:
-                    if device.n_ready or not device.first_come or device.free_seats < 0:
+                    if device.n_ready or device.fifo is None or device.free_seats < 0:
                         self.end(ended)
                     else:
                         self._direct = device

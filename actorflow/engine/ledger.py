@@ -267,8 +267,9 @@ class Ledger:
     def pick(self, device: Device, worker: Worker | None) -> Operation | None:
         """Give the ready operation that the device's policy chooses, or None."""
         passed_over = None
+        fifo = device.fifo
         while device.n_ready:
-            operation = device.policy.pop(worker)
+            operation = fifo.popleft() if fifo else device.policy.pop(worker)
             if operation is None:
                 message = f"the policy of {device.name} gave none of {device.n_ready} operations"
                 raise EngineError(message)

@@ -26,7 +26,7 @@ class Device:
       name: such as "cpu(0)" or "io".
       n_workers: its seats.
       policy: which ready operation goes next.
-      first_come: whether the policy is the plain queue.
+      fifo: the policy's queue if it is the plain one, else None.
       n_ready: ready operations; the policy's queue may hold others that were taken past it.
       idle: workers that have a seat and nothing to do, the last one to fall idle at the end.
       spare: workers without a seat, kept for the next time that one is needed.
@@ -38,7 +38,7 @@ class Device:
     """
 
     __slots__ = (
-        "first_come",
+        "fifo",
         "free_seats",
         "idle",
         "n_ready",
@@ -56,7 +56,7 @@ class Device:
         self.name = name
         self.n_workers = n_workers
         self.policy = policy()
-        self.first_come = type(self.policy) is FifoPolicy
+        self.fifo = self.policy._queue if type(self.policy) is FifoPolicy else None
         self.n_ready = 0
         self.idle: list[Worker] = []
         self.spare: list[Worker] = []
