@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.engine import asynchronous, base
 from actorflow.engine.device import is_cpu
 from actorflow.engine.naive_runs import NaiveRuns, conflict
-from actorflow.engine.operation import DONE, WAITING, Failure, Operation
+from actorflow.engine.operation import DONE, WAITING, Failure, Operation, make_operation
 from actorflow.engine.policy import make_policy
 from actorflow.engine.resource import Region, Resource
 from actorflow.engine.waiting import checkpoint, refuse_to_block, running_loop
@@ -86,7 +86,7 @@ class NaiveEngine(NaiveRuns):
         if not isinstance(nbytes, int) or nbytes < 0:
             message = f"push: nbytes must be an integer of at least 0, got {nbytes!r}"
             raise ValueError(message)
-        operation = Operation(
+        operation = make_operation(
             self,
             fn,
             reads,
@@ -96,8 +96,9 @@ class NaiveEngine(NaiveRuns):
             priority,
             name if name is not None else getattr(fn, "__name__", "operation"),
             nbytes,
-            None if self._capture is None else self._capture(),
         )
+        if self._capture is not None:
+            operation.site = self._capture()
         for hook in self.pushed_hooks:
             hook.pushed(operation)
         with self._lock:
@@ -143,7 +144,7 @@ class NaiveEngine(NaiveRuns):
             return [*self._stack, *self._deferred]
         if isinstance(target, Operation):
             return [target]
-        reader = Operation(self, None, (target,), (), (target,), CALLER, 0, "wait", 0, None)
+        reader = make_operation(self, None, (target,), (), (target,), CALLER, 0, "wait", 0)
         return [o for o in (*self._stack, *self._deferred) if conflict(o, reader)]
 
     def _wait(
@@ -265,7 +266,7 @@ class NaiveEngine(NaiveRuns):
 
     def _read(self, fn: Callable[[], Any], reads: tuple[Accessible, ...], name: str) -> Any:  # noqa: ANN401
         """Call a function while nobody may write what it reads. With the lock."""
-        operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
+        operation = make_operation(self, fn, reads, (), reads, CALLER, 0, name, 0)
         self._hold(operation)
         try:
             with self._inside(operation):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.engine import asynchronous, base, interrupt
 from actorflow.engine.explain import explain
 from actorflow.engine.interrupt import PENDING
-from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_ours
+from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_ours, make_operation
 from actorflow.engine.turn import HOLDS, IN_TURN, RESTS, Turns, may_hold
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
@@ -83,7 +83,7 @@ class ThreadedEngine(Waits):
                 name = fn.__name__
             except AttributeError:
                 name = "operation"
-        operation = Operation(
+        operation = make_operation(
             self,
             fn,
             reads,
@@ -95,7 +95,6 @@ class ThreadedEngine(Waits):
             priority,
             name,
             nbytes,
-            None,
         )
         if updates:
             operation.writes = writes + updates if writes else updates

@@ -13,7 +13,7 @@ from actorflow.engine import ambient
 from actorflow.engine.explain import find_any_deadlock, find_deadlock
 from actorflow.engine.help import Helps
 from actorflow.engine.interrupt import call_open
-from actorflow.engine.operation import DONE, ENDED, Operation
+from actorflow.engine.operation import DONE, ENDED, Operation, make_operation
 from actorflow.engine.resource import Region, Resource
 from actorflow.engine.target import OperationEnd, OperationStart, Room
 from actorflow.engine.turn import RESTS
@@ -61,8 +61,8 @@ class Waits(Helps):
 
     def _fence(self, target: Accessible) -> Operation:
         """Send an operation that reads the target and does nothing: it ends when that is there."""
-        fence = Operation(
-            self, None, (target,), (), (target,), CALLER, 0, f"wait for {target.name}", 0, None
+        fence = make_operation(
+            self, None, (target,), (), (target,), CALLER, 0, f"wait for {target.name}", 0
         )
         self._mailbox.append(fence)
         self._turn()
@@ -152,7 +152,7 @@ class Waits(Helps):
         other = self._owner_elsewhere(reads)
         if other is not None:
             return other.read(fn, reads, name)
-        operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
+        operation = make_operation(self, fn, reads, (), reads, CALLER, 0, name, 0)
         try:
             with self._in_turn():
                 ready = self._all_readable(reads)
@@ -390,7 +390,7 @@ class Waits(Helps):
         if nbytes > _LARGE_NBYTES and self._stopped is None:
             return await self.push(fn, reads=reads, name=name)
         self._refuse_if_broken()
-        operation = Operation(self, fn, reads, (), reads, CALLER, 0, name, 0, None)
+        operation = make_operation(self, fn, reads, (), reads, CALLER, 0, name, 0)
         self._mailbox.append(operation)
         self._turn()
         try:

@@ -6,7 +6,7 @@ import pytest
 
 from actorflow.engine import FifoPolicy, Link, Resource
 from actorflow.engine.ledger import Ledger
-from actorflow.engine.operation import DONE, READY, RUNNING, WAITING, Failure, Operation
+from actorflow.engine.operation import DONE, READY, RUNNING, WAITING, Failure, make_operation
 from actorflow.engine.worker import Device
 from actorflow.errors import EngineError, OperationCancelled
 
@@ -21,7 +21,7 @@ class Book:
 
     def admit(self, reads=(), writes=(), updates=(), uses=None, nbytes=0):
         self.count += 1
-        operation = Operation(
+        operation = make_operation(
             None,
             print,
             tuple(reads),
@@ -31,7 +31,6 @@ class Book:
             0,
             f"op {self.count}",
             nbytes,
-            None,
         )
         if uses is not None:
             operation.uses = tuple(uses.items())

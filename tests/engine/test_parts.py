@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from actorflow.engine import Region, Resource
-from actorflow.engine.operation import DONE, Operation
+from actorflow.engine.operation import DONE, WAITING, Operation
 from actorflow.engine.parts import END
-from actorflow.engine.worker import CALLER
 
 SIZE = 12
 
@@ -21,9 +20,12 @@ class Someone(Operation):
         def accessibles(intervals):
             return tuple(resource if i == (0, END) else Region(resource, *i) for i in intervals)
 
-        reads, writes = accessibles(reading), accessibles(writing)
-        super().__init__(None, None, reads, writes, reads, CALLER, 0, f"{number}", 0, None)
+        self.reads, self.writes = accessibles(reading), accessibles(writing)
         self.number = number
+        self.name = f"{number}"
+        self.pending = 0
+        self.state = WAITING
+        self._code = None
 
     def must_wait_for(self, earlier):
         """Whether this one, which came later, has to wait: they overlap and one of them writes."""
