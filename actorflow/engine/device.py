@@ -6,7 +6,8 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.engine import ambient, asynchronous
+from actorflow.engine import ambient
+from actorflow.engine.asynchronous import Start
 from actorflow.engine.blas import BlasLimit
 from actorflow.engine.interrupt import OPEN
 from actorflow.engine.operation import ENDED, Failure
@@ -251,7 +252,7 @@ class Devices(Turns):
             self._tell(self.started_hooks, "started", operation)
         try:
             fn = operation.fn
-            if fn.__class__ is asynchronous.Start:
+            if fn.__class__ is Start:
                 fn(operation)
                 return False
             operation.result = fn()
