@@ -215,7 +215,7 @@ class Waits(Helps):
                     message = f"{target.name} was not over after {timeout:g} seconds"
                     raise TimeoutError(message)
                 # Without threads nobody else would run anything, whatever the time.
-                helps = timeout is None or self._threadless
+                helps = self._threadless or (timeout is None and target.__class__ is not Room)
                 if not helps or self._help(target, worker) is None:
                     self._park(target, worker, left)
         finally:
