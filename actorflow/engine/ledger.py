@@ -8,7 +8,7 @@ they leave behind what is to be done once the turn is over: `outbox` (waiters to
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorflow.engine.operation import (
     DONE,
@@ -125,6 +125,7 @@ class Ledger:
         # as far as it is common: without those calls an operation costs a tenth less. Writes come
         # first, so that a read of what the same operation writes is found to be covered.
         pending = 0
+        waiting: Any  # one entry, or a deque of them
         for resource in operation.writes:
             if resource._parts is not None or resource._writer is operation:
                 pending += resource._write(operation)
@@ -132,7 +133,7 @@ class Ledger:
             if resource._granted is None:
                 resource._granted = resource._writer = operation
                 continue
-            waiting: Any = resource._waiting
+            waiting = resource._waiting
             if waiting is None:
                 resource._waiting = operation
             elif waiting.__class__ is deque:
@@ -182,7 +183,9 @@ class Ledger:
         self._n_done += 1
         if operation.nbytes:
             self.nbytes_in_flight -= operation.nbytes
-        # As in `admit`, what a whole resource would do in `_end_read` and `_end_write` is written out.
+        waiting: Any
+        entry: Any  # one operation that writes, or a list of those that read
+        # As in `admit`, what a whole resource would do (see Access) is written out here.
         for resource in operation.reads:
             if resource._parts is not None:
                 self._grant(resource._end_read(operation))

@@ -102,7 +102,6 @@ class Operation:
     failure: Failure | None
     engine: Engine
     fn: Any  # None once it has run, and for a wait
-    device: Device
     uses: tuple[tuple[Link, int], ...] | None
     state: int
     waiters: list[Waiter] | None
@@ -119,7 +118,7 @@ class Operation:
     def site(self) -> Site | None:
         """Where it was pushed, as far as that was noted; `describe_site` says it in words."""
         code = self._code
-        return (code, self._instruction) if code.__class__ is CodeType else code  # type: ignore[return-value]
+        return (code, self._instruction) if isinstance(code, CodeType) else code
 
     @site.setter
     def site(self, site: Site | None) -> None:
@@ -262,16 +261,6 @@ class Completion:
         except IndexError:
             message = "an asynchronous operation was completed twice"
             raise ActorflowError(message) from None
-
-    @property
-    def site(self) -> Site | None:
-        """Where it was pushed, as far as that was noted; `describe_site` says it in words."""
-        code = self._code
-        return (code, self._instruction) if code.__class__ is CodeType else code  # type: ignore[return-value]
-
-    @site.setter
-    def site(self, site: Site | None) -> None:
-        self._code = site
 
     @property
     def done(self) -> bool:

@@ -27,14 +27,14 @@ _number = attrgetter("number")
 
 
 def _first_number(entry: Entry) -> int:
-    return entry[0].number if entry.__class__ is list else entry.number  # type: ignore[union-attr]
+    return entry[0].number if isinstance(entry, list) else entry.number
 
 
 def _members(entry: Entry | None) -> list[Operation]:
     """The operations of an entry, or of what is granted, that are not done."""
     if entry is None:
         return []
-    operations: list[Operation] = entry if entry.__class__ is list else [entry]  # type: ignore[assignment,list-item]
+    operations = entry if isinstance(entry, list) else [entry]
     return [operation for operation in operations if operation.state != DONE]
 
 
@@ -235,7 +235,7 @@ class Segment(Access):
         for entry in left._entries():
             for operation in _members(entry):
                 operation.pending += 1
-            entries.append(entry[:] if entry.__class__ is list else entry)  # type: ignore[index]
+            entries.append(entry[:] if isinstance(entry, list) else entry)
         if entries:
             self._waiting = deque(entries)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from actorflow.engine.policy import FifoPolicy
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from actorflow.engine.operation import Operation
@@ -56,7 +57,9 @@ class Device:
         self.name = name
         self.n_workers = n_workers
         self.policy = policy()
-        self.fifo = self.policy._queue if type(self.policy) is FifoPolicy else None
+        self.fifo: deque[Operation] | None = None
+        if isinstance(self.policy, FifoPolicy) and type(self.policy) is FifoPolicy:
+            self.fifo = self.policy._queue
         self.n_ready = 0
         self.idle: list[Worker] = []
         self.spare: list[Worker] = []
