@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NaiveRuns", "conflict"]
 
-_POLL: Final = 0.05  # seconds after which who waits for a completion looks again
+_POLL: Final = 0.05  # seconds after which who waits looks again: for a completion, or for a signal
 
 _Interval = tuple[Resource, int, int, bool]
 
@@ -133,8 +133,8 @@ class NaiveRuns(base.Engine):
         return operation.result
 
     def _sleep(self, seconds: float | None) -> None:
-        """Let other threads go on."""
-        self._lock.wait(seconds)
+        """Let other threads go on; the caller looks again afterwards."""
+        self._lock.wait(_POLL if seconds is None else min(seconds, _POLL))
 
     @contextmanager
     def _inside(self, operation: Operation) -> Iterator[None]:
