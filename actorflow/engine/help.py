@@ -40,16 +40,22 @@ class Helps(Devices):
         """
         caller = Worker(self._cpu0, "a waiting caller")
         caller.depth = 1 if worker is None else worker.depth + 1
+        before = ambient.here.worker
         ended = False
         try:
             with self._in_turn():
                 operation = self._find_help(target, worker, caller, quick=quick)
                 if operation is None:
                     return None
+                ambient.here.worker = caller  # whatever strikes now is inside of the operation
                 if worker is not None and caller.device is not worker.device:
                     # The seat that the waiting operation has elsewhere is not used meanwhile.
                     self._leave_seat(worker.device)
-            ended = self._run_for(operation, caller)
+            token = ambient.engine_here.set(self)
+            try:
+                ended = self._run(operation, caller)
+            finally:
+                ambient.engine_here.reset(token)
         except BaseException as error:
             # An interrupt strikes anywhere: what was taken must not stay taken.
             taken = caller.handed
@@ -59,29 +65,25 @@ class Helps(Devices):
                 ended = True
             raise
         finally:
-            if caller.handed is not None and not self._broken:
-                self._hand_in(caller, worker, ended=ended)
+            try:
+                if caller.handed is not None and not self._broken:
+                    self._hand_in(caller, worker, before, ended=ended)
+            finally:
+                ambient.here.worker = before
         failure = operation.failure
         if failure is not None and isinstance(failure.exception, KeyboardInterrupt):
             failure.raise_()  # it was meant for this thread
         return operation
 
-    def _run_for(self, operation: Operation, caller: Worker) -> bool:
-        """Run an operation in this thread, as that caller."""
-        before, ambient.here.worker = ambient.here.worker, caller
-        token = ambient.engine_here.set(self)
-        try:
-            return self._run(operation, caller)
-        finally:
-            ambient.engine_here.reset(token)
-            ambient.here.worker = before
-
-    def _hand_in(self, caller: Worker, worker: Worker | None, *, ended: bool) -> None:
+    def _hand_in(
+        self, caller: Worker, worker: Worker | None, before: Worker | None, *, ended: bool
+    ) -> None:
         """End what a caller has run and give the seat back."""
         operation = caller.handed
         with self._in_turn():
             if operation is not None and ended and operation.state != DONE:
                 self.end(operation)
+            ambient.here.worker = before
             if worker is None or caller.device is not worker.device:
                 self._leave_seat(caller.device)
             if worker is not None and caller.device is not worker.device:

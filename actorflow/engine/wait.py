@@ -203,6 +203,12 @@ class Waits(Helps):
         """Block until the target is over; meanwhile run what it waits for, where one may."""
         inside = self.current_operation()
         worker = ambient.here.worker if inside is not None else None
+        if self._between_operations():
+            message = (
+                f"{target.name} cannot be waited for by a finalizer in a worker's thread between "
+                "two operations: it may need what that thread runs next; a finalizer may push"
+            )
+            raise DeadlockError(message)
         deadline = None if timeout is None else monotonic() + timeout
         if inside is not None:
             self._note_blocked(inside, target.operation)
@@ -221,6 +227,16 @@ class Waits(Helps):
         finally:
             if inside is not None:
                 self._blocked.pop(inside, None)
+
+    def _between_operations(self) -> bool:
+        """Whether this is a worker's thread that has no operation: only finalizers run there."""
+        worker = ambient.here.worker
+        return (
+            worker is not None
+            and worker.operation is None
+            and worker.handed is None
+            and self._devices.get(worker.device.name) is worker.device
+        )
 
     def _note_blocked(self, inside: Operation, target: Operation | None) -> None:
         """An operation is about to wait inside itself.
