@@ -11,6 +11,7 @@ from actorflow.engine.operation import DONE, ENDED, READY, RUNNING, Operation
 from actorflow.engine.worker import Worker
 
 if TYPE_CHECKING:
+    from actorflow.engine.explain import Blocked
     from actorflow.engine.target import Target
     from actorflow.engine.worker import Device
 
@@ -23,7 +24,7 @@ _HELP_DEPTH: Final = 16  # operations inside waits of others in one thread; then
 class Helps(Devices):
     """What a threaded engine lets a waiting caller run."""
 
-    _blocked: dict[Operation, Operation]  # operations that wait inside themselves, and for what
+    _blocked: Blocked
 
     def _help(
         self, target: Target | None, worker: Worker | None, *, quick: bool = False

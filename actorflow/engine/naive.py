@@ -175,13 +175,14 @@ class NaiveEngine(NaiveRuns):
     def _noted(self, operations: list[Operation]) -> Iterator[None]:
         """Note that the current operation, if any, waits for some."""
         inside = self.current_operation()
+        wait = (inside, operations)
         if inside is not None:
-            self._waits[inside] = operations
+            self._waits.append(wait)
         try:
             yield
         finally:
             if inside is not None:
-                self._waits.pop(inside, None)
+                self._waits.remove(wait)
 
     async def _wait_async(self, target: Operation | Accessible | None) -> None:
         operations: list[Operation] | None = None

@@ -6,6 +6,7 @@ import pytest
 
 from actorflow.engine import Engine, Link, Resource
 from actorflow.engine.explain import find_any_deadlock
+from actorflow.engine.target import OperationEnd
 from actorflow.errors import DeadlockError, OperationCancelled
 from tests.engine._helpers import LifoPolicy, close, finishes, stepping
 
@@ -269,7 +270,7 @@ def stalled(late_comer):
     found = []
 
     def outer():
-        blocked = {engine.current_operation(): inner}
+        blocked = {engine.current_operation(): [OperationEnd(inner)]}
         found.append(find_any_deadlock(blocked))
         completions.pop().succeed()
         found.append(find_any_deadlock(blocked))
@@ -285,8 +286,9 @@ def stalled(late_comer):
 def test_a_stall_that_comes_about_when_an_operation_gets_to_the_queue_of_a_link():
     operation, found = stalled(lambda link: {link: 2})
     assert found is not None
-    inside, text = found
+    inside, target, text = found
     assert inside is operation
+    assert target.operation.name == "inner"
     assert text.splitlines() == [
         "operation 'outer' waits inside itself for what can only come after it:",
         "  'outer'",
@@ -343,15 +345,22 @@ def test_closing_waits_for_what_operations_push_meanwhile():
 
 
 def test_closing_while_a_worker_is_being_started():
-    engine, closed = Engine(workers=1), []
+    engine, closed, finishing = Engine(workers=1), [], threading.Event()
+    closing = threading.Thread(target=lambda: closed.append(outcome_of(engine.close)))
+    finish = engine._finish
+
+    def finish_and_tell():
+        finishing.set()
+        finish()
 
     def close_meanwhile():
-        closing = threading.Thread(target=lambda: closed.append(outcome_of(engine.close)))
         closing.start()
-        closing.join(10)
+        assert finishing.wait(10)
 
+    engine._finish = finish_and_tell
     engine._blas.apply = close_meanwhile
     engine.push(lambda: None)
+    closing.join(10)
     assert closed == [None]
 
 
