@@ -46,13 +46,6 @@ def _ahead(operation: Operation, link: Link) -> Operation | None:
     return None if first is operation else first
 
 
-def _awaited_inside(operation: Operation, blocked: Blocked) -> list[Operation]:
-    """What an operation waits for inside itself."""
-    return [
-        target.operation for target in blocked.get(operation, ()) if target.operation.state != DONE
-    ]
-
-
 def waits_for(operation: Operation, blocked: Blocked) -> list[Operation]:
     """The operations whose end (for who is ahead in a queue: whose turn) this one waits for."""
     if operation.state == WAITING:
@@ -61,7 +54,7 @@ def waits_for(operation: Operation, blocked: Blocked) -> list[Operation]:
             ahead = _ahead(operation, link)
             return list(link._holders) if ahead is None else [ahead]
         return [p for p in operation.predecessors or () if p.state != DONE]
-    return _awaited_inside(operation, blocked)
+    return [target.operation for target in blocked.get(operation, ()) if not target.over]
 
 
 # -- Deadlocks ---------------------------------------------------------------------------------
@@ -72,6 +65,7 @@ def find_deadlock(target: Operation, inside: Operation, blocked: Blocked) -> str
 
     `blocked` are the operations that wait inside themselves already, and what each waits for.
     """
+    # With a deadline, too: until then it would wait in vain.
     begun = [*blocked.get(inside, ()), OperationEnd(target)]
     outlook = _Outlook([target], {**blocked, inside: begun})
     if inside not in outlook.needs:
@@ -95,7 +89,7 @@ def find_any_deadlock(blocked: Blocked) -> tuple[Operation, OperationEnd, str] |
     outlook = _Outlook(blocked, blocked)
     outlook.play()
     for inside, targets in reversed(blocked.items()):
-        for target in targets:
+        for target in (target for target in targets if not target.timed):
             text = outlook.describe_cycle(inside, target.operation)
             if text is not None:
                 return inside, target, text
@@ -127,8 +121,9 @@ class _Stock:
 class _Outlook:
     """What comes of some operations, and all that they need, if whatever can end does.
 
-    It hopes for the best: that whatever runs ends, and that those who have not asked for a link yet
-    do so in an order in which they do not hold each other up.
+    It hopes for the best: that whatever runs ends, that those who have not asked for a link yet do
+    so in an order in which they do not hold each other up, and that who waits until a deadline goes
+    on then.
 
     Attributes:
       needs: all operations concerned; for each, the others that have to end before it may ask for
@@ -162,7 +157,8 @@ class _Outlook:
     def _needs(self, operation: Operation) -> list[Operation]:
         if operation.state == WAITING:
             return [p for p in operation.predecessors or () if p.state != DONE]
-        return _awaited_inside(operation, self._blocked)
+        targets = self._blocked.get(operation, ())
+        return [t.operation for t in targets if not (t.over or t.timed)]
 
     def play(self) -> None:
         """Let everything end that can."""

@@ -166,7 +166,7 @@ class NaiveEngine(NaiveRuns):
                 refuse_to_block(f"waiting for {name!r}", "await ...")
                 if deadline is not None and left() == 0:
                     raise TimeoutError(late)
-                with self._noted(operations):
+                with self._noted(operations if deadline is None else []):
                     self._sleep(None if deadline is None else left())
         finally:
             self._lock.release()

@@ -123,7 +123,7 @@ class Waits(Inside):
             refuse_to_block(f"waiting for {target.name!r}", "await array")
             operation = self._fence(target)
         if operation.state != DONE:
-            self._block_on(OperationEnd(operation), timeout)
+            self._block_on(OperationEnd(operation, timed=timeout is not None), timeout)
         if operation.failure is not None:
             operation.failure.raise_()
         return operation.result
