@@ -77,8 +77,12 @@ def default_engine() -> Engine:
 def current_operation() -> Operation | None:
     """The operation inside which this code runs, or None."""
     worker = here.worker
-    if worker is not None and worker.operation is not None:
-        return worker.operation
+    if worker is not None:
+        # A finalizer or a signal handler may strike before an operation that was taken begins, or
+        # after its function has returned: this thread has it in hand all the same.
+        operation = worker.operation or worker.handed
+        if operation is not None:
+            return operation
     return operation_of_task.get()
 
 

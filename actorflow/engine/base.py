@@ -242,7 +242,8 @@ class Engine(Scope):
 
         Raises:
           WouldBlockError: there is something to wait for, inside a running event loop.
-          DeadlockError: called inside an operation that the target waits for.
+          DeadlockError: called inside an operation that the target waits for; at once, also with a
+            timeout, because nothing would come of it but a TimeoutError that does not say why.
           TimeoutError: the time is over; nothing is changed by that.
           Exception: the first cause why the operation, or the resource's last write, failed.
         """

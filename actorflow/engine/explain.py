@@ -16,11 +16,15 @@ from actorflow.engine.operation import (
     describe_site,
 )
 from actorflow.engine.resource import Link, Region
+from actorflow.engine.target import OperationEnd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from actorflow.engine.resource import Accessible
+
+    # Operations that wait inside themselves, and for what: tasks of one may wait for many.
+    Blocked = dict[Operation, list[OperationEnd]]
 
 __all__ = ["explain", "find_any_deadlock", "find_deadlock", "waits_for"]
 
@@ -42,7 +46,7 @@ def _ahead(operation: Operation, link: Link) -> Operation | None:
     return None if first is operation else first
 
 
-def waits_for(operation: Operation, blocked: dict[Operation, Operation]) -> list[Operation]:
+def waits_for(operation: Operation, blocked: Blocked) -> list[Operation]:
     """The operations whose end (for who is ahead in a queue: whose turn) this one waits for."""
     if operation.state == WAITING:
         link = _link_awaited(operation)
@@ -50,45 +54,45 @@ def waits_for(operation: Operation, blocked: dict[Operation, Operation]) -> list
             ahead = _ahead(operation, link)
             return list(link._holders) if ahead is None else [ahead]
         return operation.predecessors
-    target = blocked.get(operation)
-    return [] if target is None or target.state == DONE else [target]
+    return [target.operation for target in blocked.get(operation, ()) if not target.over]
 
 
 # -- Deadlocks ---------------------------------------------------------------------------------
 
 
-def find_deadlock(
-    target: Operation, inside: Operation, blocked: dict[Operation, Operation]
-) -> str | None:
+def find_deadlock(target: Operation, inside: Operation, blocked: Blocked) -> str | None:
     """Say why `inside` can never end if it waits for `target`; None if it can. In a turn.
 
     `blocked` are the operations that wait inside themselves already, and what each waits for.
     """
-    outlook = _Outlook([target], {**blocked, inside: target})
+    # With a deadline, too: until then it would wait in vain.
+    begun = [*blocked.get(inside, ()), OperationEnd(target)]
+    outlook = _Outlook([target], {**blocked, inside: begun})
     if inside not in outlook.needs:
         return None
     outlook.play()
-    return outlook.describe_cycle(inside)
+    return outlook.describe_cycle(inside, target)
 
 
-def find_any_deadlock(blocked: dict[Operation, Operation]) -> tuple[Operation, str] | None:
+def find_any_deadlock(blocked: Blocked) -> tuple[Operation, OperationEnd, str] | None:
     """Find an operation whose wait inside itself has come to be one that never ends. In a turn.
 
     That can only come about when an operation begins to queue at a link. To refuse the wait that
     is given here may not be enough: ask again, without it.
 
     Returns:
-      The operation that waits inside itself, and why that never ends; None if all can end.
+      The operation that waits inside itself, for what, and why that never ends; None if all can.
     """
     # What holds a link for ever is such an operation, or waits for a link that one holds.
     if all(operation.uses is None for operation in blocked):
         return None
     outlook = _Outlook(blocked, blocked)
     outlook.play()
-    for inside in reversed(blocked):
-        text = outlook.describe_cycle(inside)
-        if text is not None:
-            return inside, text
+    for inside, targets in reversed(blocked.items()):
+        for target in (target for target in targets if not target.timed):
+            text = outlook.describe_cycle(inside, target.operation)
+            if text is not None:
+                return inside, target, text
     return None
 
 
@@ -117,8 +121,9 @@ class _Stock:
 class _Outlook:
     """What comes of some operations, and all that they need, if whatever can end does.
 
-    It hopes for the best: that whatever runs ends, and that those who have not asked for a link yet
-    do so in an order in which they do not hold each other up.
+    It hopes for the best: that whatever runs ends, that those who have not asked for a link yet do
+    so in an order in which they do not hold each other up, and that who waits until a deadline goes
+    on then.
 
     Attributes:
       needs: all operations concerned; for each, the others that have to end before it may ask for
@@ -126,7 +131,7 @@ class _Outlook:
       ended: those that can end.
     """
 
-    def __init__(self, roots: Iterable[Operation], blocked: dict[Operation, Operation]) -> None:
+    def __init__(self, roots: Iterable[Operation], blocked: Blocked) -> None:
         self.needs: dict[Operation, list[Operation]] = {}
         self.ended: set[Operation] = set()
         self._blocked = blocked
@@ -152,8 +157,8 @@ class _Outlook:
     def _needs(self, operation: Operation) -> list[Operation]:
         if operation.state == WAITING:
             return operation.predecessors
-        target = self._blocked.get(operation)
-        return [] if target is None or target.state == DONE else [target]
+        targets = self._blocked.get(operation, ())
+        return [t.operation for t in targets if not (t.over or t.timed)]
 
     def play(self) -> None:
         """Let everything end that can."""
@@ -208,10 +213,10 @@ class _Outlook:
         """Who will never let it go on, after the words that say how."""
         for other in self.needs[operation]:
             if other not in self.ended:
-                if operation in self._blocked:
-                    yield "waits inside for ", other
-                else:
+                if operation.state == WAITING:
                     yield f"waits for {_shared(operation, other)}", other
+                else:
+                    yield "waits inside for ", other
         if operation in self._queued:
             link = (operation.uses or ())[operation.next_link - 1][0]
             yield from self._at_link(operation, link, "waits for")
@@ -229,11 +234,10 @@ class _Outlook:
             for holder in stock.holders:
                 yield f"{verb} {link!r}, held by ", holder
 
-    def describe_cycle(self, inside: Operation) -> str | None:
-        """Say how an operation that waits inside itself waits for itself; None if it does not."""
+    def describe_cycle(self, inside: Operation, target: Operation) -> str | None:
+        """Say how an operation that waits inside for a target waits for itself, if it does."""
         if inside in self.ended:
             return None
-        target = self._blocked[inside]
         came: dict[Operation, tuple[str, Operation]] = {}  # how, and from where
         queue = deque([target] if target in self.needs else [])
         while queue and inside is not target and inside not in came:
@@ -304,7 +308,7 @@ def _ready(target: Accessible) -> str:
 
 def explain(engine: object, target: Operation | Accessible) -> str:
     """Describe why a target is not ready. In a turn."""
-    blocked: dict[Operation, Operation] = engine._blocked  # type: ignore[attr-defined]
+    blocked: Blocked = engine._blocked  # type: ignore[attr-defined]
     if isinstance(target, Operation):
         roots, name = [target], repr(target.name)
         failure = target.failure
@@ -338,7 +342,7 @@ def explain(engine: object, target: Operation | Accessible) -> str:
     return "\n".join(lines)
 
 
-def _state(operation: Operation, blocked: dict[Operation, Operation]) -> str:
+def _state(operation: Operation, blocked: Blocked) -> str:
     """What an operation is doing, in words."""
     state = operation.state
     if state == WAITING:

@@ -11,6 +11,7 @@ from actorflow.engine.operation import DONE, ENDED, READY, RUNNING, Operation
 from actorflow.engine.worker import Worker
 
 if TYPE_CHECKING:
+    from actorflow.engine.explain import Blocked
     from actorflow.engine.target import Target
     from actorflow.engine.worker import Device
 
@@ -23,7 +24,7 @@ _HELP_DEPTH: Final = 16  # operations inside waits of others in one thread; then
 class Helps(Devices):
     """What a threaded engine lets a waiting caller run."""
 
-    _blocked: dict[Operation, Operation]  # operations that wait inside themselves, and for what
+    _blocked: Blocked
 
     def _help(
         self, target: Target | None, worker: Worker | None, *, quick: bool = False
@@ -40,16 +41,22 @@ class Helps(Devices):
         """
         caller = Worker(self._cpu0, "a waiting caller")
         caller.depth = 1 if worker is None else worker.depth + 1
+        before = ambient.here.worker
         ended = False
         try:
             with self._in_turn():
                 operation = self._find_help(target, worker, caller, quick=quick)
                 if operation is None:
                     return None
+                ambient.here.worker = caller  # whatever strikes now is inside of the operation
                 if worker is not None and caller.device is not worker.device:
                     # The seat that the waiting operation has elsewhere is not used meanwhile.
                     self._leave_seat(worker.device)
-            ended = self._run_for(operation, caller)
+            token = ambient.engine_here.set(self)
+            try:
+                ended = self._run(operation, caller)
+            finally:
+                ambient.engine_here.reset(token)
         except BaseException as error:
             # An interrupt strikes anywhere: what was taken must not stay taken.
             taken = caller.handed
@@ -59,29 +66,25 @@ class Helps(Devices):
                 ended = True
             raise
         finally:
-            if caller.handed is not None and not self._broken:
-                self._hand_in(caller, worker, ended=ended)
+            try:
+                if caller.handed is not None and not self._broken:
+                    self._hand_in(caller, worker, before, ended=ended)
+            finally:
+                ambient.here.worker = before
         failure = operation.failure
         if failure is not None and isinstance(failure.exception, KeyboardInterrupt):
             failure.raise_()  # it was meant for this thread
         return operation
 
-    def _run_for(self, operation: Operation, caller: Worker) -> bool:
-        """Run an operation in this thread, as that caller."""
-        before, ambient.here.worker = ambient.here.worker, caller
-        token = ambient.engine_here.set(self)
-        try:
-            return self._run(operation, caller)
-        finally:
-            ambient.engine_here.reset(token)
-            ambient.here.worker = before
-
-    def _hand_in(self, caller: Worker, worker: Worker | None, *, ended: bool) -> None:
+    def _hand_in(
+        self, caller: Worker, worker: Worker | None, before: Worker | None, *, ended: bool
+    ) -> None:
         """End what a caller has run and give the seat back."""
         operation = caller.handed
         with self._in_turn():
             if operation is not None and ended and operation.state != DONE:
                 self.end(operation)
+            ambient.here.worker = before
             if worker is None or caller.device is not worker.device:
                 self._leave_seat(caller.device)
             if worker is not None and caller.device is not worker.device:

@@ -263,8 +263,14 @@ class Ledger:
         if operation.state == READY:
             # Its place in the policy's queue stays and is passed over.
             operation.device.n_ready -= 1
-            self._instant.append(operation)
-            self._run_instant()
+        elif operation.uses is not None and operation.pending == 0:
+            # It stands in the queue of a link, where it may hold up others.
+            link, amount = operation.uses[operation.next_link - 1]
+            link._leave_queue(operation, amount)
+        else:
+            return True  # it will end when the last one that it waits for has
+        self._instant.append(operation)
+        self._run_instant()
         return True
 
     def pick(self, device: Device, worker: Worker | None) -> Operation | None:

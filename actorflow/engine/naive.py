@@ -167,7 +167,7 @@ class NaiveEngine(NaiveRuns):
                 refuse_to_block(f"waiting for {name!r}", "await ...")
                 if deadline is not None and left() == 0:
                     raise TimeoutError(late)
-                with self._noted(operations):
+                with self._noted(operations if deadline is None else []):
                     self._sleep(None if deadline is None else left())
         finally:
             self._lock.release()
@@ -176,13 +176,14 @@ class NaiveEngine(NaiveRuns):
     def _noted(self, operations: list[Operation]) -> Iterator[None]:
         """Note that the current operation, if any, waits for some."""
         inside = self.current_operation()
+        wait = (inside, operations)
         if inside is not None:
-            self._waits[inside] = operations
+            self._waits.append(wait)
         try:
             yield
         finally:
             if inside is not None:
-                self._waits.pop(inside, None)
+                self._waits.remove(wait)
 
     async def _wait_async(self, target: Operation | Accessible | None) -> None:
         operations: list[Operation] | None = None

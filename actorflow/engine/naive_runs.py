@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NaiveRuns", "conflict"]
 
-_POLL: Final = 0.05  # seconds after which who waits for a completion looks again
+_POLL: Final = 0.05  # seconds after which who waits looks again: for a completion, or for a signal
 
 _Interval = tuple[Resource, int, int, bool]
 
@@ -59,9 +59,10 @@ class NaiveRuns(base.Engine):
         self._lock = threading.Condition(threading.RLock())
         self._stack: list[Operation] = []  # running, the innermost last
         self._deferred: list[Operation] = []  # in order of arrival
-        # For each that is running: inside which other one. For those that wait inside: for whom.
+        # For each that is running: inside which other one.
         self._parents: dict[Operation, Operation | None] = {}
-        self._waits: dict[Operation, list[Operation]] = {}
+        # Who waits inside itself, and for whom; more than once, if it has many tasks.
+        self._waits: list[tuple[Operation | None, list[Operation]]] = []
         self._interrupt: Failure | None = None
         self._blas = BlasLimit(self._blas_threads)
 
@@ -141,8 +142,8 @@ class NaiveRuns(base.Engine):
         return operation.result
 
     def _sleep(self, seconds: float | None) -> None:
-        """Let other threads go on."""
-        self._lock.wait(seconds)
+        """Let other threads go on; the caller looks again afterwards."""
+        self._lock.wait(_POLL if seconds is None else min(seconds, _POLL))
 
     @contextmanager
     def _inside(self, operation: Operation) -> Iterator[None]:
@@ -236,7 +237,8 @@ class NaiveRuns(base.Engine):
             if operation in seen or operation.state == DONE:
                 continue
             seen.add(operation)
-            stack += self._waits.get(operation, ())
+            waits = list(self._waits)  # tasks change it without the lock
+            stack += [other for waiter, left in waits if waiter is operation for other in left]
             stack += [child for child, parent in self._parents.items() if parent is operation]
             if operation in self._deferred:
                 before = islice(self._deferred, self._deferred.index(operation))

@@ -180,6 +180,10 @@ class Link(Resource):
         self._holders[operation] = amount
         return True
 
+    def _leave_queue(self, operation: Operation, amount: int) -> None:
+        """The operation does not want to be served any more; it sends `_give_back` as it ends."""
+        self._queue.remove((operation, amount))
+
     def _give_back(self, operation: Operation) -> list[Operation]:
         """Take back what the operation has, if anything; return who has got theirs by that."""
         self._users.pop(operation, None)

@@ -42,12 +42,18 @@ class Target(Protocol):
 
 
 class OperationEnd:
-    """The end of an operation."""
+    """The end of an operation.
 
-    __slots__ = ("operation",)
+    Attributes:
+      operation: the operation.
+      timed: whether it is waited for only until a deadline.
+    """
 
-    def __init__(self, operation: Operation) -> None:
+    __slots__ = ("operation", "timed")
+
+    def __init__(self, operation: Operation, *, timed: bool = False) -> None:
         self.operation = operation
+        self.timed = timed
 
     @property
     def name(self) -> str:

@@ -206,7 +206,7 @@ class ThreadedEngine(Waits):
         fits = self.nbytes_in_flight + nbytes <= self.max_nbytes
         if self.in_flight + sent < self.max_ops and fits:
             return
-        if self.current_operation() is not None:
+        if self.current_operation() is not None or self._between_operations():
             return  # who waited here would hold up what it waits for
         if self._turn_owner == get_ident() or may_hold(sys._getframe(2)):
             return  # a finalizer or a signal handler in the middle of a turn

@@ -10,8 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient
-from actorflow.engine.explain import find_any_deadlock, find_deadlock
-from actorflow.engine.help import Helps
+from actorflow.engine.inside import Inside
 from actorflow.engine.interrupt import call_open
 from actorflow.engine.operation import DONE, ENDED, Operation, make_operation
 from actorflow.engine.resource import Region, Resource
@@ -36,26 +35,8 @@ _QUICK_HELPS: Final = 64  # quick operations that one await runs itself, at most
 _LARGE_NBYTES: Final = 1 << 20  # reads of more than this are not made in an event loop's thread
 
 
-class Waits(Helps):
+class Waits(Inside):
     """The waits of a threaded engine."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._blocked: dict[Operation, Operation] = {}
-        # Operations whose waits inside themselves have come to be endless, and why.
-        self._doomed: dict[Operation, str] = {}
-
-    def _queued_at_link(self) -> None:
-        while (found := find_any_deadlock(self._blocked)) is not None:
-            inside, why = found
-            del self._blocked[inside]
-            self._doomed[inside] = why
-            for waiter in self._parked:
-                self.outbox.append(waiter)  # whoever else is told looks again, and goes on waiting
-
-    def _refuse_if_doomed(self, inside: Operation | None) -> None:
-        if self._doomed and inside in self._doomed:
-            raise DeadlockError(self._doomed.pop(inside))
 
     # -- What is waited for -------------------------------------------------------------------
 
@@ -142,7 +123,7 @@ class Waits(Helps):
             refuse_to_block(f"waiting for {target.name!r}", "await array")
             operation = self._fence(target)
         if operation.state != DONE:
-            self._block_on(OperationEnd(operation), timeout)
+            self._block_on(OperationEnd(operation, timed=timeout is not None), timeout)
         if operation.failure is not None:
             operation.failure.raise_()
         return operation.result
@@ -203,13 +184,19 @@ class Waits(Helps):
         """Block until the target is over; meanwhile run what it waits for, where one may."""
         inside = self.current_operation()
         worker = ambient.here.worker if inside is not None else None
+        if self._between_operations():
+            message = (
+                f"{target.name} cannot be waited for by a finalizer in a worker's thread between "
+                "two operations: it may need what that thread runs next; a finalizer may push"
+            )
+            raise DeadlockError(message)
         deadline = None if timeout is None else monotonic() + timeout
         if inside is not None:
-            self._note_blocked(inside, target.operation)
+            self._note_blocked(inside, target)
         try:
             while not target.over:
                 self._refuse_if_broken()
-                self._refuse_if_doomed(inside)
+                self._refuse_if_doomed(target)
                 left = None if deadline is None else deadline - monotonic()
                 if left is not None and left <= 0:
                     message = f"{target.name} was not over after {timeout:g} seconds"
@@ -220,22 +207,7 @@ class Waits(Helps):
                     self._park(target, worker, left)
         finally:
             if inside is not None:
-                self._blocked.pop(inside, None)
-
-    def _note_blocked(self, inside: Operation, target: Operation | None) -> None:
-        """An operation is about to wait inside itself.
-
-        Raises:
-          DeadlockError: it would never end.
-        """
-        if target is None:
-            return
-        with self._in_turn():
-            cycle = find_deadlock(target, inside, self._blocked)
-            if cycle is None:
-                self._blocked[inside] = target
-        if cycle is not None:
-            raise DeadlockError(cycle)
+                self._note_unblocked(inside, target)
 
     def _park(self, target: Target, worker: Worker | None, timeout: float | None) -> None:
         """Sleep until the target is over, the time is, or there is something to run again."""
@@ -250,6 +222,7 @@ class Waits(Helps):
         self._parked[waiter] = None
         try:
             self._refuse_if_broken()
+            self._refuse_if_doomed(target)  # perhaps nobody knew yet whom to tell
             waiter.wait(timeout)
         finally:
             self._parked.pop(waiter, None)
@@ -310,18 +283,19 @@ class Waits(Helps):
         worker = ambient.here.worker if inside is not None else None
         if worker is not None and worker.operation is not inside:
             worker = None  # a task of an asynchronous operation keeps no worker busy
-        if inside is not None:
-            self._note_blocked(inside, target.operation)
         waiter = make_waiter()
+        if inside is not None:
+            self._note_blocked(inside, target)
         try:
             await self._sleep(target, waiter, worker)
+            if not target.over:
+                self._refuse_if_broken()
+                self._refuse_if_doomed(target)
         finally:
             if inside is not None:
-                self._blocked.pop(inside, None)
+                self._note_unblocked(inside, target)
         if not target.over:
             # Without threads it is told when there is something to run, too.
-            self._refuse_if_broken()
-            self._refuse_if_doomed(inside)
             await self._await_target(target)
 
     async def _sleep(self, target: Target, waiter: AsyncWaiter, worker: Worker | None) -> None:
@@ -349,6 +323,7 @@ class Waits(Helps):
         self._turn()
         try:
             self._refuse_if_broken()
+            self._refuse_if_doomed(target)
             await waiter.wait()
         finally:
             self._parked.pop(waiter, None)

@@ -6,6 +6,7 @@ trio is imported only where it is running already: scripts do not pay for it.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections import deque
@@ -29,6 +30,11 @@ __all__ = [
     "refuse_to_block",
     "running_loop",
 ]
+
+
+# How often, in seconds, the main thread wakes from a wait to let Python look for signals. A signal
+# that strikes between Python's last look and the system call that sleeps does not end the sleep.
+_LOOK: Final = 0.5
 
 
 class Waiter(Protocol):
@@ -93,7 +99,14 @@ class ThreadWaiter:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until `notify`, at most `timeout` seconds; say whether it was called."""
-        return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+        if threading.get_ident() != threading.main_thread().ident:
+            return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+        left = math.inf if timeout is None else timeout
+        while not self._lock.acquire(timeout=min(left, _LOOK)):
+            left -= _LOOK
+            if left <= 0:
+                return False
+        return True
 
 
 OPEN.add(ThreadWaiter.wait.__code__)

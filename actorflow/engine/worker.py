@@ -79,7 +79,7 @@ class Worker:
     Attributes:
       operation: what it runs now.
       depth: how many operations run inside waits of others in its thread.
-      handed: what another thread has picked for it.
+      handed: what another thread has picked for it, or a caller has taken and not yet handed in.
       wake: a lock that is released once for each time it is to wake up.
       woken: whether it is on its way, counted in the device's `waking`.
       stop: whether it is to end.

@@ -6,6 +6,7 @@ import pytest
 
 from actorflow.engine import Engine, Link, Resource
 from actorflow.engine.explain import find_any_deadlock
+from actorflow.engine.target import OperationEnd
 from actorflow.errors import DeadlockError, OperationCancelled
 from tests.engine._helpers import LifoPolicy, close, finishes, stepping
 
@@ -258,7 +259,7 @@ def test_waiting_for_what_needs_more_of_a_link_than_all_others_will_give_back():
         finishes(run)
 
 
-def stalled(late_comer):
+def stalled(late_comer, *, timed=False):
     """One holds half of a link and waits for one that comes to its queue behind `late_comer`."""
     link, gate, completions = Link(2, "bus"), Resource("gate"), []
     engine = stepping()
@@ -269,7 +270,7 @@ def stalled(late_comer):
     found = []
 
     def outer():
-        blocked = {engine.current_operation(): inner}
+        blocked = {engine.current_operation(): [OperationEnd(inner, timed=timed)]}
         found.append(find_any_deadlock(blocked))
         completions.pop().succeed()
         found.append(find_any_deadlock(blocked))
@@ -285,8 +286,9 @@ def stalled(late_comer):
 def test_a_stall_that_comes_about_when_an_operation_gets_to_the_queue_of_a_link():
     operation, found = stalled(lambda link: {link: 2})
     assert found is not None
-    inside, text = found
+    inside, target, text = found
     assert inside is operation
+    assert target.operation.name == "inner"
     assert text.splitlines() == [
         "operation 'outer' waits inside itself for what can only come after it:",
         "  'outer'",
@@ -334,6 +336,46 @@ def test_what_is_cancelled_will_need_no_link():
         assert engine.push(outer, uses=[link]).wait() == "went on"
 
 
+def test_a_wait_for_what_comes_after_oneself_is_refused_with_a_timeout_too(any_engine):
+    resource = Resource("r")
+
+    def outer():
+        any_engine.push(lambda: None, updates=[resource], name="inner").wait(timeout=3600)
+
+    operation = any_engine.push(outer, updates=[resource], name="outer")
+    with pytest.raises(DeadlockError, match="operation 'outer' waits inside itself for"):
+        finishes(operation.wait)
+
+
+def test_who_waits_with_a_timeout_may_be_waited_for():
+    handles, known = {}, threading.Event()
+
+    def first():
+        known.wait(10)
+        try:
+            handles["second"].wait(timeout=0.2)
+        except TimeoutError:
+            return "went on"
+
+    def second():
+        known.wait(10)
+        while not (engine._blocked or handles["first"].done):
+            pass
+        return handles["first"].wait()
+
+    with Engine(workers=2) as engine:
+        handles["first"] = engine.push(first)
+        handles["second"] = engine.push(second)
+        known.set()
+        assert finishes(handles["second"].wait) == "went on"
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_wait_with_a_timeout_never_makes_a_link_one_that_is_held_for_ever(timed):
+    _, found = stalled(lambda link: {link: 2}, timed=timed)
+    assert (found is None) == timed
+
+
 def test_closing_waits_for_what_operations_push_meanwhile():
     ran = []
     engine = Engine(workers=0)
@@ -343,15 +385,22 @@ def test_closing_waits_for_what_operations_push_meanwhile():
 
 
 def test_closing_while_a_worker_is_being_started():
-    engine, closed = Engine(workers=1), []
+    engine, closed, finishing = Engine(workers=1), [], threading.Event()
+    closing = threading.Thread(target=lambda: closed.append(outcome_of(engine.close)))
+    finish = engine._finish
+
+    def finish_and_tell():
+        finishing.set()
+        finish()
 
     def close_meanwhile():
-        closing = threading.Thread(target=lambda: closed.append(outcome_of(engine.close)))
         closing.start()
-        closing.join(10)
+        assert finishing.wait(10)
 
+    engine._finish = finish_and_tell
     engine._blas.apply = close_meanwhile
     engine.push(lambda: None)
+    closing.join(10)
     assert closed == [None]
 
 

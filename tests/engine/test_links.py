@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from actorflow.engine import Engine, Link, Resource
-from actorflow.errors import EngineError
+from actorflow.errors import EngineError, OperationCancelled
 from tests.engine._helpers import Boom, LifoPolicy, SeededPolicy, boom, close, finishes, stepping
 
 
@@ -181,9 +181,56 @@ def test_cancelling_in_the_queue_of_a_link_lets_the_next_one_go(suspended):
     suspended.push("c", uses=[link])
     assert suspended.start_all() == ["a"]
     assert queued.cancel()
+    assert queued.done  # at once, although the link is still taken
     assert suspended.end("a") == ["c"]
     suspended.end("c")
-    assert queued.done
+    assert link.idle
+
+
+def test_cancelling_the_first_in_the_queue_of_a_link_serves_those_behind_it(suspended):
+    link, resource = Link(2), Resource()
+    suspended.push("a", uses=[link])
+    large = suspended.push("large", uses={link: 2}, writes=[resource])
+    for name in "bc":
+        suspended.push(name, uses=[link])
+    reader = suspended.push("reader", reads=[resource])
+    assert suspended.start_all() == ["a"]
+    assert large.cancel()
+    assert suspended.start_all() == ["a", "b"]
+    with pytest.raises(OperationCancelled):
+        reader.wait()
+    assert suspended.end("a") == ["b", "c"]
+    suspended.end("b")
+    suspended.end("c")
+    assert link._free == 2
+
+
+def test_who_is_cancelled_at_one_link_gives_back_another(suspended):
+    first, second = sorted([Link(1), Link(1)], key=id)  # the order in which they are taken
+    suspended.push("a", uses=[second])
+    both = suspended.push("both", uses=[first, second])
+    suspended.push("b", uses=[first])
+    assert suspended.start_all() == ["a"]
+    assert not first._free  # taken by who queues at the other one
+    assert both.cancel()
+    assert suspended.start_all() == ["a", "b"]
+    suspended.end("a")
+    suspended.end("b")
+    assert first.idle
+    assert second.idle
+
+
+def test_who_is_cancelled_before_it_gets_to_a_link_waits_for_the_rest(suspended):
+    link, resource = Link(1), Resource()
+    suspended.push("a", uses=[link])
+    suspended.push("writer", writes=[resource])
+    later = suspended.push("later", updates=[resource], uses=[link])
+    assert suspended.start_all() == ["a", "writer"]
+    assert later.cancel()
+    assert not later.done
+    suspended.end("writer")
+    assert later.done
+    suspended.end("a")
 
 
 def test_a_link_may_also_be_read_and_written(suspended):
