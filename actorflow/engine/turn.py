@@ -12,7 +12,7 @@ import sys
 import threading
 from abc import abstractmethod
 from collections import deque
-from contextlib import contextmanager
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient
@@ -23,7 +23,7 @@ from actorflow.engine.worker import CALLER, Worker
 from actorflow.errors import EngineClosedError, EngineError, ForkedEngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import FrameType
 
     from actorflow.engine.waiting import Waiter
@@ -161,13 +161,13 @@ class Turns(Ledger, Engine):
 
     def _enter(self) -> None:
         """Begin a turn, and first carry out what is in the mailbox."""
-        if isinstance(self._stopped, ForkedEngineError):
+        if self._stopped is not None and isinstance(self._stopped, ForkedEngineError):
             self._refuse()
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(False):  # noqa: FBT003 -- a keyword costs
             self._refuse_inside_turn()
             while not self._lock.acquire(timeout=_PATIENCE):
                 self._give_back_lost_lock()
-        self._turn_owner = threading.get_ident()
+        self._turn_owner = get_ident()
         if self._mailbox or self.stirred:
             try:
                 self._drain()
@@ -188,23 +188,16 @@ class Turns(Ledger, Engine):
         finally:
             self._turn_owner = None
             self._lock.release()
-        self._turn()
+        if self._mailbox or self.outbox or self._to_start:
+            self._turn()
 
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
+    def _in_turn(self) -> _Turn:
         """A turn of this thread. After an exception in it the ledger cannot be trusted any more."""
-        self._enter()
-        try:
-            yield
-        except BaseException as error:
-            self._break(error)
-            raise
-        finally:
-            self._leave()
+        return _Turn(self)
 
     def _refuse_inside_turn(self) -> None:
         """Raise if this thread has the turn: a finalizer or signal handler that wants to wait."""
-        if self._turn_owner != threading.get_ident() and not may_hold(sys._getframe(2)):
+        if self._turn_owner != get_ident() and not may_hold(sys._getframe(2)):
             return
         message = (
             "a quick operation, a finalizer or a signal handler inside a turn of the engine cannot "
@@ -238,6 +231,23 @@ class Turns(Ledger, Engine):
         """The operation of this engine inside which this code runs, or None."""
         operation = ambient.current_operation()
         return operation if operation is not None and operation.engine is self else None
+
+
+class _Turn:
+    """What `with` needs to begin and end a turn."""
+
+    __slots__ = ("_turns",)
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def __enter__(self) -> None:
+        self._turns._enter()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None:
+            self._turns._break(error)
+        self._turns._leave()
 
 
 # Functions that run only inside a turn (`threaded` adds one).

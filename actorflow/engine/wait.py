@@ -6,13 +6,14 @@ the writes pushed before it. A thread that waits first helps: it runs itself wha
 
 from __future__ import annotations
 
+from sys import maxsize
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import ambient
-from actorflow.engine.inside import Inside
 from actorflow.engine.interrupt import call_open
-from actorflow.engine.operation import DONE, ENDED, Operation, make_operation
+from actorflow.engine.nap import Naps
+from actorflow.engine.operation import DONE, ENDED, WAITING, Operation, make_operation
 from actorflow.engine.resource import Region, Resource
 from actorflow.engine.target import OperationEnd, OperationStart, Room
 from actorflow.engine.turn import RESTS
@@ -35,7 +36,7 @@ _QUICK_HELPS: Final = 64  # quick operations that one await runs itself, at most
 _LARGE_NBYTES: Final = 1 << 20  # reads of more than this are not made in an event loop's thread
 
 
-class Waits(Inside):
+class Waits(Naps):
     """The waits of a threaded engine."""
 
     # -- What is waited for -------------------------------------------------------------------
@@ -267,19 +268,22 @@ class Waits(Inside):
 
     async def _await_target(self, target: Target) -> None:
         """Wait in a task until the target is over."""
-        helps = 0
-        while not target.over and (helps < _QUICK_HELPS or self.workers == 0):
+        threads = self.workers > 0
+        operation = target.operation
+        # With threads it runs itself only what is quick, and naps while a worker runs the rest.
+        helps = _QUICK_HELPS if threads else maxsize
+        if threads and (operation is None or not (operation.quick or operation.state == WAITING)):
+            helps = 0
+        while not target.over and helps > 0:
             self._refuse_if_broken()
-            quick = self.workers > 0
-            if quick and target.operation is None:
+            if self._help(target, None, quick=threads) is None:
                 break
-            if self._help(target, None, quick=quick) is None:
-                break
-            helps += 1
-        if target.over:
+            helps -= 1
+        inside = self.current_operation()
+        naps = threads and operation is not None and inside is None
+        if target.over or (naps and self._nap(target)):
             await checkpoint()
             return
-        inside = self.current_operation()
         worker = ambient.here.worker if inside is not None else None
         if worker is not None and worker.operation is not inside:
             worker = None  # a task of an asynchronous operation keeps no worker busy

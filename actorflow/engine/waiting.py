@@ -254,10 +254,6 @@ def tell_asyncio(errors: list[BaseException]) -> None:
 async def checkpoint() -> None:
     """Give other tasks a turn, and let a cancellation come through."""
     if running_loop() == "trio":
-        import trio  # noqa: PLC0415 -- running already
-
-        await trio.lowlevel.checkpoint()
+        await sys.modules["trio"].lowlevel.checkpoint()  # an `import` here would cost
     else:
-        import asyncio  # noqa: PLC0415 -- running already
-
-        await asyncio.sleep(0)
+        await sys.modules["asyncio"].sleep(0)

@@ -144,5 +144,4 @@ def test_a_block_has_all_that_a_resource_has():
     for kind in type(plain).__mro__:
         for slot in getattr(kind, "__slots__", ()):
             if not slot.startswith("__") and slot != "engine":
-                assert hasattr(block, slot)
-                assert hasattr(plain, slot)
+                assert hasattr(block, slot) == hasattr(plain, slot), slot
