@@ -53,7 +53,8 @@ class NDArray(Arithmetic, Indexing, Interop):
 
     An array has at least one axis: where NumPy gives a number or an array without axes, the shape
     is `(1,)`, as in MXNet. Data types are those of `actorflow.ops.DTYPES`, float32 by default, and
-    they are promoted as in NumPy 2. Floating-point exceptions give infinities and NaN, silently.
+    they are promoted as in NumPy 2, but int8 with uint8 to int32. Floating-point exceptions give
+    infinities and NaN, silently.
 
     Make one with the functions of `actorflow.nd`, such as `array`, `zeros` or `arange`.
     """

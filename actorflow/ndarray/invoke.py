@@ -20,7 +20,7 @@ from actorflow.errors import ContextError, DTypeError, ShapeError
 from actorflow.ndarray import kernels
 from actorflow.ndarray.block import Block
 from actorflow.ndarray.core import A, ArrayCore
-from actorflow.ops import Copy, Elementwise, Scalar, Shape, WithScalar, prod, scalar_type
+from actorflow.ops import Copy, Elementwise, Scalar, Shape, WithScalar, prod, scalar_type, widened
 
 if TYPE_CHECKING:
     from actorflow.device import Context
@@ -127,6 +127,7 @@ def with_scalar(
         dtype = operator.same[block.dtype]
     else:
         dtype = scalar_type(operator, block.dtype, scalar, reverse=reverse)
+        scalar = widened(scalar, dtype)
     engine = current_engine()
     if engine.verify:
         return invoke(WithScalar(operator, scalar, reverse), (data,), out)

@@ -20,6 +20,7 @@ __all__ = [
     "as_shape",
     "is_floating",
     "prod",
+    "supported",
 ]
 
 MATRIX: Final = 2  # axes
@@ -39,6 +40,8 @@ _BY_DTYPE: Final[dict[Any, np.dtype[Any]]] = {dtype: dtype for dtype in DTYPES}
 _BY_SPELLING: Final[dict[Any, np.dtype[Any]]] = {
     spelling: dtype for dtype in DTYPES for spelling in (dtype.name, dtype.type)
 } | {float: np.dtype("float64"), int: np.dtype("int64"), bool: np.dtype("bool")}
+
+_WIDER: Final[dict[Any, np.dtype[Any]]] = {np.dtype("int16"): _BY_SPELLING["int32"]}
 
 
 def as_dtype(dtype: DTypeLike, who: str) -> np.dtype[Any]:
@@ -83,6 +86,15 @@ def as_shape(shape: SupportsIndex | Iterable[SupportsIndex], who: str) -> Shape:
     if any(size < 0 for size in sizes):
         raise ValueError(f"{who}: a shape has no negative sizes, got {shape!r}")
     return sizes or (1,)
+
+
+def supported(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What NumPy promotes some of `DTYPES` to, as one of them.
+
+    NumPy leaves them in one case alone: int8 with uint8 is int16 there, and int32 here, the
+    narrowest of `DTYPES` that holds both.
+    """
+    return _BY_DTYPE.get(dtype) or _WIDER[dtype]
 
 
 def is_floating(dtype: np.dtype[Any]) -> bool:
