@@ -4,7 +4,7 @@ Files in the order in which an array meets them: `context` names the place, `sto
 memory, `poison` marks in verification mode what nobody has written yet.
 """
 
-from actorflow.device.context import Context, cpu, cpu_pinned, current_context, gpu
+from actorflow.device.context import Context, as_context, cpu, cpu_pinned, current_context, gpu
 from actorflow.device.poison import count_poisoned, is_poisoned, poison
 from actorflow.device.storage import HostMemory, Storage, StorageStatistics, size_class
 
@@ -13,6 +13,7 @@ __all__ = [
     "HostMemory",
     "Storage",
     "StorageStatistics",
+    "as_context",
     "count_poisoned",
     "cpu",
     "cpu_pinned",

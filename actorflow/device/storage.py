@@ -28,14 +28,13 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import numpy as np
 
+from actorflow.device.context import Context, as_context
 from actorflow.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import DTypeLike
-
-    from actorflow.device.context import Context
 
 __all__ = ["HostMemory", "Storage", "StorageStatistics", "size_class"]
 
@@ -383,10 +382,11 @@ class HostMemory:
 
         Raises:
           ContextError: the context is a GPU.
+          TypeError: it is no context.
         """
         pool = self._pools.get(context)
         if pool is None:
-            context.require_memory()
+            as_context(context, "storage").require_memory()
             pool = Storage(name=context.name, **self._settings)
             pool = self._pools.setdefault(context, pool)  # another thread may have been faster
         return pool

@@ -178,7 +178,14 @@ class NDArray(Arithmetic, Indexing, Interop):
         return copied
 
     def as_in_context(self, context: Context) -> Self:
-        """Itself if it lives in `context`, else a copy there."""
+        """Itself if it lives in `context`, else a copy there.
+
+        Raises:
+          ContextError: no array can live there.
+          TypeError: `context` is no `Context`.
+        """
+        if not isinstance(context, Context):
+            raise TypeError(f"as_in_context: needs a Context, got {type(context).__name__}")
         if context == self._block.context:
             return self
         return self.copyto(context)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from actorflow.device import current_context
+from actorflow.device import as_context
 from actorflow.engine import Engine, Resource, current_engine
 from actorflow.ndarray.array import NDArray
 from actorflow.ndarray.creation import ShapeLike, arange
@@ -135,8 +135,12 @@ def seed(seed_state: int) -> None:
 
 
 def stream(ctx: Context | None = None) -> Stream:
-    """The generator of a context, by default the current one."""
-    return _streams.get(current_context() if ctx is None else ctx)
+    """The generator of a context, by default the current one.
+
+    Raises:
+      TypeError: `ctx` is no `Context`.
+    """
+    return _streams.get(as_context(ctx, "stream"))
 
 
 def _drawn(
@@ -148,9 +152,9 @@ def _drawn(
     default: str,
 ) -> NDArray:
     who = operator.name
+    context = as_context(ctx, who)
     if out is None:
         kind = as_dtype(default if dtype is None else dtype, who)
-        context = current_context() if ctx is None else ctx
         context.require_memory()
         operator.check_type(kind)
         out = make(NDArray, as_shape(() if shape is None else shape, who), kind, context)
@@ -192,7 +196,9 @@ def uniform(
 
     Raises:
       DTypeError: another data type.
+      ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
+      TypeError: `ctx` is no `Context`.
       ValueError: `low` is greater than `high`.
     """
     return _drawn(Uniform(low, high), shape, ctx, dtype, out, "float32")
@@ -218,7 +224,9 @@ def normal(
 
     Raises:
       DTypeError: a data type that is not floating.
+      ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
+      TypeError: `ctx` is no `Context`.
       ValueError: `scale` is negative.
     """
     return _drawn(Normal(loc, scale), shape, ctx, dtype, out, "float32")
@@ -244,7 +252,9 @@ def randint(
 
     Raises:
       DTypeError: no integer type, or one that cannot hold them all.
+      ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
+      TypeError: `ctx` is no `Context`.
       ValueError: `low` is not less than `high`.
     """
     return _drawn(RandInt(index(low), index(high)), shape, ctx, dtype, out, "int32")
@@ -279,6 +289,8 @@ def permutation(n: int, ctx: Context | None = None, dtype: DTypeLike = "int64") 
     """The integers from 0 to `n`, exclusive, in a random order.
 
     Raises:
+      ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
+      TypeError: `ctx` is no `Context`.
     """
     return shuffle(arange(0, n, ctx=ctx, dtype=dtype))

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from actorflow.device import current_context
+from actorflow.device import as_context
 from actorflow.engine import current_engine
 from actorflow.errors import WouldBlockError
 from actorflow.ndarray.array import NDArray
@@ -82,6 +82,7 @@ def load(fname: str | os.PathLike[str], ctx: Context | None = None) -> Loaded:
       OSError: the file cannot be read.
       ContextError: no array can live in `ctx`.
       OutOfMemoryError: the arrays do not fit.
+      TypeError: `ctx` is no `Context`.
     """
     return _reading(fname, ctx)()
 
@@ -108,7 +109,7 @@ def _writing(
 
 def _reading(fname: str | os.PathLike[str], ctx: Context | None) -> Callable[[], Loaded]:
     """The function that reads the file."""
-    return partial(_read_file, Path(fname).resolve(), current_context() if ctx is None else ctx)
+    return partial(_read_file, Path(fname).resolve(), as_context(ctx, "load"))
 
 
 def _flatten(data: object) -> tuple[list[NDArray], list[str]]:

@@ -374,6 +374,8 @@ def test_host_memory_has_a_pool_for_each_context():
     assert memory.trim() == MB
     with pytest.raises(ContextError, match="no CUDA backend"):
         memory.storage(gpu(0))
+    with pytest.raises(TypeError, match=r"^storage: ctx needs to be a Context"):
+        memory.storage("cpu(0)")
 
 
 FORK = """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from actorflow import nd
+from actorflow import nd, random
 from actorflow.device import Context, cpu, gpu
 from actorflow.errors import ContextError, DTypeError
 
@@ -146,3 +146,35 @@ def test_a_block_has_all_that_a_resource_has():
             if not slot.startswith("__") and slot != "engine":
                 assert hasattr(block, slot)
                 assert hasattr(plain, slot)
+
+
+@pytest.mark.parametrize("wrong", ["cpu", "cpu(1)", 0, Context, nd])
+def test_a_context_is_a_context(wrong, tmp_path):
+    file, x = tmp_path / "x.params", nd.ones((2,))
+    nd.save(file, x)
+    for who, call in {
+        "empty": lambda: nd.empty((2,), wrong),
+        "full": lambda: nd.zeros((2,), ctx=wrong, out=x),
+        "array": lambda: nd.array([1], ctx=wrong),
+        "from_dlpack": lambda: nd.from_dlpack(np.ones(2), wrong),
+        "arange": lambda: nd.arange(2, ctx=wrong),
+        "uniform": lambda: random.uniform(ctx=wrong, out=x),
+        "normal": lambda: random.normal(shape=2, ctx=wrong),
+        "randint": lambda: random.randint(0, 2, ctx=wrong),
+        "stream": lambda: random.stream(wrong),
+        "load": lambda: nd.load(file, wrong),
+    }.items():
+        with pytest.raises(TypeError, match=rf"^{who}: ctx needs to be a Context, such as"):
+            call()
+    for call in (
+        lambda: nd.array(x, ctx=wrong),
+        lambda: nd.ones((2,), ctx=wrong),
+        lambda: nd.full((2,), 1, ctx=wrong),
+        lambda: random.permutation(3, ctx=wrong),
+    ):
+        with pytest.raises(TypeError, match="ctx needs to be a Context"):
+            call()
+    with pytest.raises(TypeError, match=r"^as_in_context: needs a Context, got"):
+        x.as_in_context(wrong)
+    with pytest.raises(TypeError, match=r"^copyto: needs an NDArray or a Context, got"):
+        x.copyto(wrong)
