@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import numpy as np
 
-from actorflow.device.context import Context, as_context
 from actorflow.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
-__all__ = ["HostMemory", "Storage", "StorageStatistics", "size_class"]
+__all__ = ["Storage", "StorageStatistics", "size_class"]
 
 _ALIGNMENT: Final = 64  # bytes: a cache line, and the widest vector register
 _STEPS: Final = 16  # size classes per power of two, so at most 1/16 of a block is not asked for
@@ -364,40 +363,6 @@ class Storage:
         self._inside = False
         self._cache = {}
         self._cached = 0
-
-
-class HostMemory:
-    """The pools of all contexts that live in host memory, each made at first use.
-
-    Args:
-      settings: the arguments of each `Storage`, its name aside.
-    """
-
-    def __init__(self, **settings: int | None) -> None:
-        self._settings: dict[str, Any] = settings
-        self._pools: dict[Context, Storage] = {}
-
-    def storage(self, context: Context) -> Storage:
-        """The pool of `context`.
-
-        Raises:
-          ContextError: the context is a GPU.
-          TypeError: it is no context.
-        """
-        pool = self._pools.get(context)
-        if pool is None:
-            as_context(context, "storage").require_memory()
-            pool = Storage(name=context.name, **self._settings)
-            pool = self._pools.setdefault(context, pool)  # another thread may have been faster
-        return pool
-
-    def statistics(self) -> dict[Context, StorageStatistics]:
-        """The figures of each pool that was made so far."""
-        return {context: pool.statistics() for context, pool in list(self._pools.items())}
-
-    def trim(self) -> int:
-        """Give all cached memory back to the system; return its size in bytes."""
-        return sum(pool.trim() for pool in list(self._pools.values()))
 
 
 _storages: weakref.WeakSet[Storage] = weakref.WeakSet()
