@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorflow import settings
 from actorflow.device.context import Context, as_context
 from actorflow.device.storage import Storage
 
@@ -17,11 +18,11 @@ class HostMemory:
     """The pools of all contexts that live in host memory, each made at first use.
 
     Args:
-      settings: the arguments of each `Storage`, its name aside.
+      options: the arguments of each `Storage`, its name aside.
     """
 
-    def __init__(self, **settings: int | None) -> None:
-        self._settings: dict[str, Any] = settings
+    def __init__(self, **options: int | None) -> None:
+        self._options: dict[str, Any] = options
         self._pools: dict[Context, Storage] = {}
 
     def storage(self, context: Context) -> Storage:
@@ -34,9 +35,15 @@ class HostMemory:
         pool = self._pools.get(context)
         if pool is None:
             as_context(context, "storage").require_memory()
-            pool = Storage(name=context.name, **self._settings)
+            pool = Storage(name=context.name, **self._options)
             pool = self._pools.setdefault(context, pool)  # another thread may have been faster
         return pool
+
+    def attainable_nbytes(self) -> int:
+        """The most bytes that an array can ever have here, whatever else is given back."""
+        capacity = self._options.get("capacity_nbytes")
+        most = settings.attainable_nbytes()
+        return most if capacity is None else min(most, capacity)
 
     def statistics(self) -> dict[Context, StorageStatistics]:
         """The figures of each pool that was made so far."""

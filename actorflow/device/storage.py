@@ -173,7 +173,11 @@ class Storage:
             nbytes = count * np.dtype(dtype).itemsize
         if nbytes < self.small_nbytes:
             return np.empty(shape, dtype)
-        block = self._borrow(nbytes)
+        try:
+            block = self._borrow(nbytes)
+        except OutOfMemoryError as error:
+            what = f"an array of shape {shape} ({np.dtype(dtype).name})"
+            raise OutOfMemoryError(f"{error}; they are for {what}") from None
         try:
             dtype = np.dtype(dtype)
             flat = np.frombuffer(block.view, dtype, nbytes // dtype.itemsize)

@@ -110,7 +110,7 @@ def _filled(
     context = as_context(ctx, operator.name)
     if out is None:
         context.require_memory()
-        out = make(NDArray, sizes, kind, context)
+        out = make(NDArray, sizes, kind, context, operator.name)
     else:
         check_out(operator.name, out, sizes, kind)
     push(operator, (), out)
@@ -128,12 +128,15 @@ def empty(shape: ShapeLike, ctx: Context | None = None, dtype: DTypeLike = "floa
     Raises:
       ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
+      OutOfMemoryError: it is larger than all memory that there can ever be.
+      ShapeError: it has more axes or elements than any array can have.
       TypeError: `ctx` is no `Context`.
       ValueError: a size is negative.
     """
     context = as_context(ctx, "empty")
     context.require_memory()
-    return make(NDArray, as_shape(shape, "empty"), as_dtype(dtype, "empty"), context)
+    sizes = as_shape(shape, "empty")
+    return make(NDArray, sizes, as_dtype(dtype, "empty"), context, "empty")
 
 
 def zeros(
@@ -176,6 +179,7 @@ def full(
       ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
       TypeError: `ctx` is no `Context`.
+      OutOfMemoryError, ShapeError: it is larger than any array can be; see `empty`.
       OverflowError: an integer that the data type cannot hold.
       ValueError: a size is negative.
     """
@@ -217,6 +221,7 @@ def arange(
       ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
       TypeError: `ctx` is no `Context`.
+      OutOfMemoryError, ShapeError: it is larger than any array can be; see `empty`.
       ValueError: `step` is 0 or `repeat` less than 1.
     """
     if stop is None:

@@ -157,7 +157,8 @@ def _drawn(
         kind = as_dtype(default if dtype is None else dtype, who)
         context.require_memory()
         operator.check_type(kind)
-        out = make(NDArray, as_shape(() if shape is None else shape, who), kind, context)
+        sizes = as_shape(() if shape is None else shape, who)
+        out = make(NDArray, sizes, kind, context, who)
     else:
         kind = out.dtype if dtype is None else as_dtype(dtype, who)
         operator.check_type(kind)
