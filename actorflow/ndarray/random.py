@@ -32,6 +32,7 @@ from actorflow.ops import DTypeLike, Normal, RandInt, Shuffle, Uniform, as_dtype
 
 if TYPE_CHECKING:
     from actorflow.device import Context
+    from actorflow.ops import Operator
 
 __all__ = ["Stream", "normal", "permutation", "randint", "seed", "shuffle", "stream", "uniform"]
 
@@ -163,13 +164,20 @@ def _drawn(
         kind = out.dtype if dtype is None else as_dtype(dtype, who)
         operator.check_type(kind)
         check_out(who, out, out.shape if shape is None else as_shape(shape, who), kind, ctx)
+    return _draw(operator, (), out, kind)
+
+
+def _draw(
+    operator: Operator, inputs: tuple[NDArray, ...], out: NDArray, dtype: np.dtype[Any]
+) -> NDArray:
+    """Push the operation of the next draw in the context of `out`, whose result is of `dtype`."""
     source = _streams.get(out.context)
     engine = current_engine()
     push(
         operator,
-        (),
+        inputs,
         out,
-        dtype=kind,
+        dtype=dtype,
         draw=source.draw(),
         engine=engine,
         reads=(source.resource(engine),),
@@ -272,18 +280,7 @@ def shuffle(data: NDArray, out: NDArray | None = None) -> NDArray:
         out = make(type(data), data.shape, data.dtype, data.context)
     else:
         check_out(operator.name, out, data.shape, data.dtype, data.context)
-    source = _streams.get(out.context)
-    engine = current_engine()
-    push(
-        operator,
-        (data,),
-        out,
-        dtype=data.dtype,
-        draw=source.draw(),
-        engine=engine,
-        reads=(source.resource(engine),),
-    )
-    return out
+    return _draw(operator, (data,), out, data.dtype)
 
 
 def permutation(n: int, ctx: Context | None = None, dtype: DTypeLike = "int64") -> NDArray:
