@@ -13,8 +13,18 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+from pathlib import Path
 
-__all__ = ["cores", "memory_nbytes", "read_choice", "read_flag", "read_number"]
+__all__ = [
+    "attainable_nbytes",
+    "cores",
+    "memory_nbytes",
+    "read_choice",
+    "read_flag",
+    "read_number",
+]
 
 
 def cores() -> int:
@@ -63,3 +73,29 @@ def memory_nbytes() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return 4 << 30
+
+
+def attainable_nbytes() -> int:
+    """The most bytes that this process can ever hold: what none of its limits allows to pass.
+
+    These are the size of addresses, the process's own limit if it has one (`ulimit -v`, `-d`), and,
+    where the system tells how much that is, memory and swap together.
+    """
+    limits = [sys.maxsize]
+    try:
+        import resource  # noqa: PLC0415 -- not everywhere
+
+        for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+            soft, _ = resource.getrlimit(which)
+            if soft != resource.RLIM_INFINITY:
+                limits.append(soft)
+    except (ImportError, AttributeError, OSError):
+        limits = limits[:1]
+    try:
+        told = Path("/proc/meminfo").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return min(limits)
+    sizes = re.findall(r"^(?:MemTotal|SwapTotal): *(\d+) kB$", told, re.MULTILINE)
+    if len(sizes) == 2:  # noqa: PLR2004 -- memory and swap
+        limits.append(sum(map(int, sizes)) * 1024)
+    return min(limits)

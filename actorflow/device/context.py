@@ -15,7 +15,7 @@ from actorflow.errors import ContextError
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu"]
+__all__ = ["Context", "as_context", "cpu", "cpu_pinned", "current_context", "gpu"]
 
 _TYPEIDS: Final = {"cpu": 1, "gpu": 2, "cpu_pinned": 3}
 _MAX_DEVICE_ID: Final = 2**31 - 1  # it is 32 bits wide wherever MXNet writes it
@@ -174,3 +174,23 @@ def current_context() -> Context:
     """The context of the innermost `with` block of this task or thread; `cpu(0)` outside any."""
     stack = _entered.get()
     return stack[-1] if stack else _DEFAULT
+
+
+def as_context(ctx: Context | None, who: str) -> Context:
+    """Return the context that a function was given, or the current one for None.
+
+    Args:
+      ctx: what the function was given.
+      who: the function, for the message.
+
+    Raises:
+      TypeError: it is something else, such as a context's name.
+    """
+    if ctx is None:
+        return current_context()
+    if not isinstance(ctx, Context):
+        raise TypeError(
+            f"{who}: ctx needs to be a Context, such as actorflow.cpu(0), got {ctx!r} of type "
+            f"{type(ctx).__name__}"
+        )
+    return ctx

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
-    from actorflow.device.context import Context
-
-__all__ = ["HostMemory", "Storage", "StorageStatistics", "size_class"]
+__all__ = ["Storage", "StorageStatistics", "size_class"]
 
 _ALIGNMENT: Final = 64  # bytes: a cache line, and the widest vector register
 _STEPS: Final = 16  # size classes per power of two, so at most 1/16 of a block is not asked for
@@ -175,7 +173,11 @@ class Storage:
             nbytes = count * np.dtype(dtype).itemsize
         if nbytes < self.small_nbytes:
             return np.empty(shape, dtype)
-        block = self._borrow(nbytes)
+        try:
+            block = self._borrow(nbytes)
+        except OutOfMemoryError as error:
+            what = f"an array of shape {shape} ({np.dtype(dtype).name})"
+            raise OutOfMemoryError(f"{error}; they are for {what}") from None
         try:
             dtype = np.dtype(dtype)
             flat = np.frombuffer(block.view, dtype, nbytes // dtype.itemsize)
@@ -365,39 +367,6 @@ class Storage:
         self._inside = False
         self._cache = {}
         self._cached = 0
-
-
-class HostMemory:
-    """The pools of all contexts that live in host memory, each made at first use.
-
-    Args:
-      settings: the arguments of each `Storage`, its name aside.
-    """
-
-    def __init__(self, **settings: int | None) -> None:
-        self._settings: dict[str, Any] = settings
-        self._pools: dict[Context, Storage] = {}
-
-    def storage(self, context: Context) -> Storage:
-        """The pool of `context`.
-
-        Raises:
-          ContextError: the context is a GPU.
-        """
-        pool = self._pools.get(context)
-        if pool is None:
-            context.require_memory()
-            pool = Storage(name=context.name, **self._settings)
-            pool = self._pools.setdefault(context, pool)  # another thread may have been faster
-        return pool
-
-    def statistics(self) -> dict[Context, StorageStatistics]:
-        """The figures of each pool that was made so far."""
-        return {context: pool.statistics() for context, pool in list(self._pools.items())}
-
-    def trim(self) -> int:
-        """Give all cached memory back to the system; return its size in bytes."""
-        return sum(pool.trim() for pool in list(self._pools.values()))
 
 
 _storages: weakref.WeakSet[Storage] = weakref.WeakSet()

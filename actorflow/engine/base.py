@@ -68,7 +68,8 @@ class Engine(Scope):
         number of cores. 0 gives no thread at all: operations run in callers that wait and in
         `step()`, in the policy's order, which makes schedules repeatable.
       policy: "fifo", "priority", or a factory called once per device (`actorflow.engine.Policy`).
-      engine_type: "threaded" or "naive".
+      engine_type: "threaded" or "naive". No deadline interrupts an operation of a naive engine: it
+        runs inside the push, and timeouts and cancellations end waits only.
       io_workers: workers of the device "io", for what sleeps or waits for the outside.
       max_ops: operations in flight; a push past it waits. Default AF_MAX_OPS or 10,000.
       max_nbytes: bytes in flight, as operations declare them; a push that would pass it waits,

@@ -158,7 +158,7 @@ def _target(who: str, output: Any, context: Context) -> NDArray:  # noqa: ANN401
         raise TypeError(
             f"{who}: an output is an NDArray or a tuple (shape, dtype), got {output!r}"
         ) from None
-    return make(NDArray, as_shape(shape, who), as_dtype(dtype, who), context)
+    return make(NDArray, as_shape(shape, who), as_dtype(dtype, who), context, who)
 
 
 def _check_importable(who: str, fn: Callable[..., Any]) -> None:

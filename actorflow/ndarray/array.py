@@ -53,7 +53,8 @@ class NDArray(Arithmetic, Indexing, Interop):
 
     An array has at least one axis: where NumPy gives a number or an array without axes, the shape
     is `(1,)`, as in MXNet. Data types are those of `actorflow.ops.DTYPES`, float32 by default, and
-    they are promoted as in NumPy 2. Floating-point exceptions give infinities and NaN, silently.
+    they are promoted as in NumPy 2, but int8 with uint8 to int32. Floating-point exceptions give
+    infinities and NaN, silently.
 
     Make one with the functions of `actorflow.nd`, such as `array`, `zeros` or `arange`.
     """
@@ -177,7 +178,14 @@ class NDArray(Arithmetic, Indexing, Interop):
         return copied
 
     def as_in_context(self, context: Context) -> Self:
-        """Itself if it lives in `context`, else a copy there."""
+        """Itself if it lives in `context`, else a copy there.
+
+        Raises:
+          ContextError: no array can live there.
+          TypeError: `context` is no `Context`.
+        """
+        if not isinstance(context, Context):
+            raise TypeError(f"as_in_context: needs a Context, got {type(context).__name__}")
         if context == self._block.context:
             return self
         return self.copyto(context)

@@ -2,7 +2,8 @@
 
 Each takes two arrays, which broadcast as in NumPy, or an array and a number on either side, and
 `out`, an array for the result instead of a new one; that may be one of the operands, or overlap it.
-Data types are promoted as in NumPy 2: Python's own numbers adapt to the array.
+Data types are promoted as in NumPy 2: Python's own numbers adapt to the array. int8 with uint8 is
+int32, because no array has NumPy's int16.
 
 Each raises `ShapeError` if the operands do not broadcast or `out` has not the result's shape,
 `DTypeError` if the function does not take their data types or the result does not convert to

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ host_memory: Final = HostMemory()
 
 _SMALL: Final = 4 << 10  # bytes; the pools leave them to malloc too, but take longer to say so
 
+_numbers: Final = itertools.count(1)  # of the blocks that something was said about
 _allocating = threading.RLock()
 
 
@@ -48,7 +50,9 @@ class Block(Resource):
       data: the memory, C-contiguous, in `shape`; None before it is allocated.
     """
 
-    __slots__ = ("context", "data", "dtype", "shape")
+    __slots__ = ("_label", "context", "data", "dtype", "shape")
+
+    _label: str  # not there before somebody has read or given a name
 
     def __init__(
         self,
@@ -58,7 +62,7 @@ class Block(Resource):
         data: Memory | None = None,
     ) -> None:
         # What `Resource.__init__` does, written out: each new array pays for this call.
-        self.name = "array"
+        # It has no name: one that tells arrays apart is made up when somebody wants to read it.
         self.owner = None
         self._granted = None
         self._writer = None
@@ -69,6 +73,23 @@ class Block(Resource):
         self.dtype = dtype
         self.context = context
         self.data = data
+
+    @property
+    def name(self) -> str:
+        """What people call it: what it was named, or a number, its shape and its data type.
+
+        Numbers are given in the order in which arrays are first spoken of.
+        """
+        try:
+            return self._label
+        except AttributeError:
+            sizes = "x".join(map(str, self.shape))
+            self._label = f"array #{next(_numbers)} ({sizes} {self.dtype.name})"
+            return self._label
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._label = name
 
     @property
     def size(self) -> int:

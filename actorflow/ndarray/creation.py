@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
-from actorflow.device import current_context
+from actorflow.device import as_context
 from actorflow.engine import current_engine
 from actorflow.errors import DTypeError
 from actorflow.ndarray.array import NDArray
@@ -37,7 +37,7 @@ ShapeLike: TypeAlias = "SupportsIndex | Iterable[SupportsIndex]"
 
 
 def _holding(name: str, memory: Memory, ctx: Context | None, *, writable: bool = True) -> NDArray:
-    context = current_context() if ctx is None else ctx
+    context = as_context(ctx, name)
     context.require_memory()
     block = Block(memory.shape, as_dtype(memory.dtype, name), context, memory)
     return NDArray(block, memory.shape, memory.size, writable=writable)
@@ -59,11 +59,13 @@ def array(
       writable: whether it may be changed through the result.
 
     Raises:
+      ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
+      TypeError: `ctx` is no `Context`.
       ValueError: the sequences are not all of one length.
     """
     if isinstance(source_array, NDArray):
-        context = source_array.context if ctx is None else ctx
+        context = source_array.context if ctx is None else as_context(ctx, "array")
         kind = source_array.dtype if dtype is None else as_dtype(dtype, "array")
         context.require_memory()
         copied = make(NDArray, source_array.shape, kind, context)
@@ -89,7 +91,9 @@ def from_dlpack(source: Any, ctx: Context | None = None) -> NDArray:  # noqa: AN
       ctx: which cpu context it is to belong to; default the current one.
 
     Raises:
+      ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
+      TypeError: `ctx` is no `Context`.
     """
     memory = np.from_dlpack(source)
     if not memory.flags.c_contiguous or not memory.ndim:
@@ -103,10 +107,10 @@ def _filled(
     """A new array of an operator that has no input, or `out`."""
     sizes = as_shape(shape, operator.name)
     kind = as_dtype(dtype, operator.name)
+    context = as_context(ctx, operator.name)
     if out is None:
-        context = current_context() if ctx is None else ctx
         context.require_memory()
-        out = make(NDArray, sizes, kind, context)
+        out = make(NDArray, sizes, kind, context, operator.name)
     else:
         check_out(operator.name, out, sizes, kind)
     push(operator, (), out)
@@ -122,12 +126,17 @@ def empty(shape: ShapeLike, ctx: Context | None = None, dtype: DTypeLike = "floa
       dtype: its data type.
 
     Raises:
+      ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
+      OutOfMemoryError: it is larger than all memory that there can ever be.
+      ShapeError: it has more axes or elements than any array can have.
+      TypeError: `ctx` is no `Context`.
       ValueError: a size is negative.
     """
-    context = current_context() if ctx is None else ctx
+    context = as_context(ctx, "empty")
     context.require_memory()
-    return make(NDArray, as_shape(shape, "empty"), as_dtype(dtype, "empty"), context)
+    sizes = as_shape(shape, "empty")
+    return make(NDArray, sizes, as_dtype(dtype, "empty"), context, "empty")
 
 
 def zeros(
@@ -167,7 +176,10 @@ def full(
       out: an array of that shape to fill instead of a new one.
 
     Raises:
+      ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
+      TypeError: `ctx` is no `Context`.
+      OutOfMemoryError, ShapeError: it is larger than any array can be; see `empty`.
       OverflowError: an integer that the data type cannot hold.
       ValueError: a size is negative.
     """
@@ -206,7 +218,10 @@ def arange(
       dtype: its data type.
 
     Raises:
+      ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
+      TypeError: `ctx` is no `Context`.
+      OutOfMemoryError, ShapeError: it is larger than any array can be; see `empty`.
       ValueError: `step` is 0 or `repeat` less than 1.
     """
     if stop is None:

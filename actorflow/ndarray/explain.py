@@ -16,6 +16,11 @@ __all__ = ["explain"]
 def explain(x: ArrayCore | Operation | Accessible) -> str:
     """Print why `x` is not ready: the chain of operations and holders that it waits for.
 
+    An array is called by a number, its shape and its data type, the same array by the same number
+    each time: "array #3 (600x600 float32)"; a view is a part of one, counted in elements: "array #3
+    (600x600 float32)[0:1200]". To call it otherwise, set `array.resource.resource.name`. The
+    operations that have yet to write it stand below, each with the line that pushed it.
+
     It never waits itself, so it may be called from anywhere, also from a debugger or another
     thread while a program hangs.
 

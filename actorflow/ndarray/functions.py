@@ -283,7 +283,8 @@ def concatenate(
     """Arrays one behind the other along an axis.
 
     Args:
-      arrays: at least one; their other sizes are equal. Different data types are promoted.
+      arrays: at least one; their other sizes are equal. Different data types are promoted as by
+        `nd.add`.
       axis: the axis.
       always_copy: if not, and there is only one array, return that itself.
       out: where the result goes.

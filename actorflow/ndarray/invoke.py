@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from actorflow.engine import Engine, current_engine
-from actorflow.errors import ContextError, DTypeError, ShapeError
+from actorflow.errors import ContextError, DTypeError, OutOfMemoryError, ShapeError
 from actorflow.ndarray import kernels
-from actorflow.ndarray.block import Block
+from actorflow.ndarray.block import Block, host_memory
 from actorflow.ndarray.core import A, ArrayCore
-from actorflow.ops import Copy, Elementwise, Scalar, Shape, WithScalar, prod, scalar_type
+from actorflow.ops import Copy, Elementwise, Scalar, Shape, WithScalar, prod, scalar_type, widened
 
 if TYPE_CHECKING:
     from actorflow.device import Context
@@ -33,6 +33,8 @@ __all__ = ["binary", "check_out", "copy_into", "invoke", "make", "push", "unary"
 # that size), an awaiting task may compute them in the event loop's thread, and they do not count
 # against the engine's budget of bytes, whose budget of operations bounds them well enough.
 _SMALL: Final = 4 << 10
+# Outputs of more than this many bytes: whether there can ever be as much is worth a question.
+_LARGE: Final = 1 << 30
 
 
 def unary(operator: Elementwise, data: A, out: A | None = None) -> A:
@@ -127,6 +129,7 @@ def with_scalar(
         dtype = operator.same[block.dtype]
     else:
         dtype = scalar_type(operator, block.dtype, scalar, reverse=reverse)
+        scalar = widened(scalar, dtype)
     engine = current_engine()
     if engine.verify:
         return invoke(WithScalar(operator, scalar, reverse), (data,), out)
@@ -173,6 +176,7 @@ def invoke(operator: Operator, inputs: tuple[A, ...], out: A | None = None) -> A
       DTypeError: the operator does not take the inputs' data types, or the result cannot be
         converted to `out`'s without leaving its kind.
       ContextError: the arrays live in different contexts.
+      OutOfMemoryError: the result is larger than all memory that there can ever be.
       ValueError: `out` is not writable.
     """
     first = inputs[0]
@@ -188,16 +192,37 @@ def invoke(operator: Operator, inputs: tuple[A, ...], out: A | None = None) -> A
     if shape is None or dtype is None:
         raise ShapeError(f"{operator.name}: cannot tell the shape and data type of its output")
     if out is None:
-        out = make(type(first), shape, dtype, context)
+        out = make(type(first), shape, dtype, context, operator.name)
     else:
         check_out(operator.name, out, shape, dtype, context)
     push(operator, inputs, out, dtype=dtype)
     return out
 
 
-def make(cls: type[A], shape: Shape, dtype: np.dtype[Any], context: Context) -> A:
-    """A new array, not filled."""
-    return cls(Block(shape, dtype, context), shape, prod(shape))
+def make(
+    cls: type[A], shape: Shape, dtype: np.dtype[Any], context: Context, who: str = "array"
+) -> A:
+    """A new array, not filled.
+
+    Args:
+      cls: its class.
+      shape: its shape.
+      dtype: its data type.
+      context: where it lives.
+      who: the function that makes it, for the message.
+
+    Raises:
+      OutOfMemoryError: it is larger than all memory that there can ever be. One that is only
+        larger than what is free now fails when it is computed.
+    """
+    size = prod(shape)
+    nbytes = size * dtype.itemsize
+    if nbytes > _LARGE and nbytes > (most := host_memory.attainable_nbytes()):
+        raise OutOfMemoryError(
+            f"{who}: an array of shape {shape} ({dtype.name}) takes {nbytes} bytes, but this "
+            f"process can have {most} at the most"
+        )
+    return cls(Block(shape, dtype, context), shape, size)
 
 
 def check_out(

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from actorflow.device import current_context
+from actorflow.device import as_context
 from actorflow.engine import Engine, Resource, current_engine
 from actorflow.ndarray.array import NDArray
 from actorflow.ndarray.creation import ShapeLike, arange
@@ -32,6 +32,7 @@ from actorflow.ops import DTypeLike, Normal, RandInt, Shuffle, Uniform, as_dtype
 
 if TYPE_CHECKING:
     from actorflow.device import Context
+    from actorflow.ops import Operator
 
 __all__ = ["Stream", "normal", "permutation", "randint", "seed", "shuffle", "stream", "uniform"]
 
@@ -135,8 +136,12 @@ def seed(seed_state: int) -> None:
 
 
 def stream(ctx: Context | None = None) -> Stream:
-    """The generator of a context, by default the current one."""
-    return _streams.get(current_context() if ctx is None else ctx)
+    """The generator of a context, by default the current one.
+
+    Raises:
+      TypeError: `ctx` is no `Context`.
+    """
+    return _streams.get(as_context(ctx, "stream"))
 
 
 def _drawn(
@@ -148,23 +153,31 @@ def _drawn(
     default: str,
 ) -> NDArray:
     who = operator.name
+    context = as_context(ctx, who)
     if out is None:
         kind = as_dtype(default if dtype is None else dtype, who)
-        context = current_context() if ctx is None else ctx
         context.require_memory()
         operator.check_type(kind)
-        out = make(NDArray, as_shape(() if shape is None else shape, who), kind, context)
+        sizes = as_shape(() if shape is None else shape, who)
+        out = make(NDArray, sizes, kind, context, who)
     else:
         kind = out.dtype if dtype is None else as_dtype(dtype, who)
         operator.check_type(kind)
         check_out(who, out, out.shape if shape is None else as_shape(shape, who), kind, ctx)
+    return _draw(operator, (), out, kind)
+
+
+def _draw(
+    operator: Operator, inputs: tuple[NDArray, ...], out: NDArray, dtype: np.dtype[Any]
+) -> NDArray:
+    """Push the operation of the next draw in the context of `out`, whose result is of `dtype`."""
     source = _streams.get(out.context)
     engine = current_engine()
     push(
         operator,
-        (),
+        inputs,
         out,
-        dtype=kind,
+        dtype=dtype,
         draw=source.draw(),
         engine=engine,
         reads=(source.resource(engine),),
@@ -192,7 +205,9 @@ def uniform(
 
     Raises:
       DTypeError: another data type.
+      ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
+      TypeError: `ctx` is no `Context`.
       ValueError: `low` is greater than `high`.
     """
     return _drawn(Uniform(low, high), shape, ctx, dtype, out, "float32")
@@ -218,7 +233,9 @@ def normal(
 
     Raises:
       DTypeError: a data type that is not floating.
+      ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
+      TypeError: `ctx` is no `Context`.
       ValueError: `scale` is negative.
     """
     return _drawn(Normal(loc, scale), shape, ctx, dtype, out, "float32")
@@ -244,7 +261,9 @@ def randint(
 
     Raises:
       DTypeError: no integer type, or one that cannot hold them all.
+      ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
+      TypeError: `ctx` is no `Context`.
       ValueError: `low` is not less than `high`.
     """
     return _drawn(RandInt(index(low), index(high)), shape, ctx, dtype, out, "int32")
@@ -261,24 +280,15 @@ def shuffle(data: NDArray, out: NDArray | None = None) -> NDArray:
         out = make(type(data), data.shape, data.dtype, data.context)
     else:
         check_out(operator.name, out, data.shape, data.dtype, data.context)
-    source = _streams.get(out.context)
-    engine = current_engine()
-    push(
-        operator,
-        (data,),
-        out,
-        dtype=data.dtype,
-        draw=source.draw(),
-        engine=engine,
-        reads=(source.resource(engine),),
-    )
-    return out
+    return _draw(operator, (data,), out, data.dtype)
 
 
 def permutation(n: int, ctx: Context | None = None, dtype: DTypeLike = "int64") -> NDArray:
     """The integers from 0 to `n`, exclusive, in a random order.
 
     Raises:
+      ContextError: no array can live in `ctx`.
       DTypeError: the data type is not supported.
+      TypeError: `ctx` is no `Context`.
     """
     return shuffle(arange(0, n, ctx=ctx, dtype=dtype))

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from actorflow.device import current_context
+from actorflow.device import as_context
 from actorflow.engine import current_engine
 from actorflow.errors import WouldBlockError
 from actorflow.ndarray.array import NDArray
@@ -45,7 +45,7 @@ def save(fname: str | os.PathLike[str], data: Savable) -> None:
         `await save_async(...)` there.
       TypeError: `data` is something else.
       DTypeError: an array's dtype is not one of MXNet's.
-      OSError: the file cannot be written.
+      OSError: the file cannot be written; its `filename` is `fname`.
       Exception: what an array holds instead of its value.
     """
     write, resources, engine = _writing(fname, data)
@@ -82,6 +82,7 @@ def load(fname: str | os.PathLike[str], ctx: Context | None = None) -> Loaded:
       OSError: the file cannot be read.
       ContextError: no array can live in `ctx`.
       OutOfMemoryError: the arrays do not fit.
+      TypeError: `ctx` is no `Context`.
     """
     return _reading(fname, ctx)()
 
@@ -101,14 +102,14 @@ def _writing(
         type_flag(array.dtype)
     # The folder may be another one by the time that it runs, and a link is to stay a link.
     path = Path(fname).resolve()
-    write = partial(_write_file, path, arrays, names)
+    write = partial(_write_file, path, arrays, names, os.fspath(fname))
     engine = arrays[0]._engine() if arrays else current_engine()
     return write, [array.resource for array in arrays], engine
 
 
 def _reading(fname: str | os.PathLike[str], ctx: Context | None) -> Callable[[], Loaded]:
     """The function that reads the file."""
-    return partial(_read_file, Path(fname).resolve(), current_context() if ctx is None else ctx)
+    return partial(_read_file, Path(fname).resolve(), as_context(ctx, "load"))
 
 
 def _flatten(data: object) -> tuple[list[NDArray], list[str]]:
@@ -136,8 +137,19 @@ def _flatten(data: object) -> tuple[list[NDArray], list[str]]:
     return arrays, names
 
 
-def _write_file(path: Path, arrays: Sequence[NDArray], names: Sequence[str]) -> None:
-    """Write a file beside its place and move it there, when reading the arrays is granted."""
+def _write_file(path: Path, arrays: Sequence[NDArray], names: Sequence[str], given: str) -> None:
+    """Write the file, when reading the arrays is granted; an error names it as it was given."""
+    try:
+        _replace_file(path, arrays, names)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # Its own file name, if it has one, is that of a draft that nobody knows of.
+        raise OSError(error.errno, error.strerror, given) from error
+
+
+def _replace_file(path: Path, arrays: Sequence[NDArray], names: Sequence[str]) -> None:
+    """Write a file beside its place and move it there."""
     # Not by `tempfile`, whose files nobody else may read.
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

@@ -28,7 +28,7 @@ from actorflow.ops.reduce import (
     Sum,
     normalize_axis,
 )
-from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type
+from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type, widened
 from actorflow.ops.shape import (
     BroadcastTo,
     Concat,
@@ -102,4 +102,5 @@ __all__ = [
     "prod",
     "reshaped",
     "scalar_type",
+    "widened",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from actorflow.errors import DTypeError
 from actorflow.ops.operator import Operator
-from actorflow.ops.types import MATRIX, prod
+from actorflow.ops.types import MATRIX, prod, supported
 
 if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Shape
@@ -57,7 +57,7 @@ class Dot(Operator):
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         try:
-            return np.matmul.resolve_dtypes((*dtypes, None))[-1]
+            return supported(np.matmul.resolve_dtypes((*dtypes, None))[-1])
         except TypeError:
             got = " and ".join(dtype.name for dtype in dtypes)
             raise DTypeError(f"dot: got {got}, which cannot be multiplied") from None
@@ -75,4 +75,5 @@ class Dot(Operator):
             np.copyto(output, product.reshape(output.shape), casting="same_kind")
         else:
             shape = lhs.shape[:-1] + rhs.shape[1:]
-            np.matmul(lhs, rhs, output.reshape(shape))
+            # The data type is said, since NumPy would add up int8 with uint8 in int16.
+            np.matmul(lhs, rhs, output.reshape(shape), dtype=output.dtype)

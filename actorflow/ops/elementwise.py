@@ -3,7 +3,8 @@
 An entry is a kernel and the NumPy ufunc whose rule says which data types it takes and gives. That
 rule is NumPy 2's: arrays of different data types are promoted, Python's own numbers adapt to the
 array. So the quotient of two integer arrays is float64. A comparison gives 0 or 1 in the data type
-that its operands are promoted to, as in MXNet.
+that its operands are promoted to, as in MXNet. int8 with uint8, which NumPy promotes to int16, is
+int32, because no array here has int16.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from actorflow.errors import DTypeError, ShapeError
 from actorflow.ops.operator import Operator
-from actorflow.ops.types import DTYPES
+from actorflow.ops.types import DTYPES, supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,12 @@ class Elementwise(Operator):
         return self.loop_types(*dtypes)[-1]
 
     def forward(self, *arrays: Memory) -> None:
-        self.kernel(*arrays[:-1], out=arrays[-1])
+        *inputs, output = arrays
+        if self.direct and output.dtype == np.int32:
+            # NumPy would compute int8 with uint8 in int16, where a power wraps around sooner.
+            self.kernel(*inputs, out=output, dtype=output.dtype)
+        else:
+            self.kernel(*inputs, out=output)
 
     def loop_types(self, *dtypes: np.dtype[Any] | type) -> tuple[np.dtype[Any], ...]:
         """The data types that the inputs are converted to, and last the output's.
@@ -106,7 +112,7 @@ class Elementwise(Operator):
         return found
 
     def _resolve(self, dtypes: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
-        return self.typed_like.resolve_dtypes((*dtypes, None))
+        return tuple(map(supported, self.typed_like.resolve_dtypes((*dtypes, None))))
 
 
 def broadcast_shapes(name: str, inputs: tuple[str, ...], shapes: tuple[Shape, ...]) -> Shape:

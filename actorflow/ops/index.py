@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import attrs
 import numpy as np
@@ -24,6 +24,8 @@ __all__ = [
     "Take",
     "indexed_shape",
 ]
+
+_BUFFERED: Final = 32 << 10  # bytes from which a copy takes longer than a look at the indices
 
 
 def indexed_shape(shape: Shape, key: Any) -> Shape:  # noqa: ANN401 -- NumPy's keys
@@ -136,7 +138,18 @@ class Take(Operator):
         return dtypes[0]
 
     def forward(self, data: Memory, indices: Memory, output: Memory) -> None:
-        np.take(data, indices.astype(np.intp), axis=0, out=output, mode="raise")
+        places = indices.astype(np.intp)
+        # To leave the output alone if an index is wrong, "raise" fills a copy of it first. As
+        # unsigned numbers, negative indices are too large, so one pass tells whether all can be
+        # taken as they are; "raise" deals with negative ones and with those that are wrong.
+        mode: Literal["raise", "clip"] = "raise"
+        if (
+            output.nbytes >= _BUFFERED
+            and output.size > places.size
+            and np.maximum.reduce(places.view(np.uintp), axis=None) < len(data)
+        ):
+            mode = "clip"
+        np.take(data, places, axis=0, out=output, mode=mode)
 
 
 @attrs.frozen

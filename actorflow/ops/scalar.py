@@ -16,7 +16,7 @@ from actorflow.ops.types import DTYPES
 if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Scalar, Shape
 
-__all__ = ["Arange", "Cast", "Clip", "Fill", "WithScalar", "scalar_type"]
+__all__ = ["Arange", "Cast", "Clip", "Fill", "WithScalar", "scalar_type", "widened"]
 
 _POWER: Final = ELEMENTWISE["power"]
 _RANGE: Final = {
@@ -73,6 +73,16 @@ def scalar_type(
     return result
 
 
+def widened(scalar: Scalar, result: np.dtype[Any]) -> Scalar:
+    """The number as a kernel takes it whose result has the data type `result`.
+
+    NumPy's int8 and uint8, one of them an array, would be computed in int16.
+    """
+    if isinstance(scalar, np.generic) and result == np.int32:
+        return np.int32(scalar)
+    return scalar
+
+
 @attrs.frozen(repr=False)
 class WithScalar(Operator):
     """A two-input element-wise operator with a number in the place of one input.
@@ -106,10 +116,11 @@ class WithScalar(Operator):
         return scalar_type(self.base, dtypes[0], self.scalar, reverse=self.reverse)
 
     def forward(self, data: Memory, output: Memory) -> None:
+        scalar = widened(self.scalar, output.dtype)
         if self.reverse:
-            self.base.kernel(self.scalar, data, out=output)
+            self.base.kernel(scalar, data, out=output)
         else:
-            self.base.kernel(data, self.scalar, out=output)
+            self.base.kernel(data, scalar, out=output)
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ import numpy as np
 from actorflow.errors import ShapeError
 from actorflow.ops.operator import Operator
 from actorflow.ops.reduce import normalize_axis
-from actorflow.ops.types import prod
+from actorflow.ops.types import prod, supported
 
 if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Shape
@@ -181,7 +181,7 @@ class Concat(Operator):
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return np.result_type(*dtypes)
+        return supported(np.result_type(*dtypes))
 
     def forward(self, *arrays: Memory) -> None:
         np.concatenate(arrays[:-1], self.axis, arrays[-1], casting="same_kind")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any, Final, SupportsIndex, TypeAlias
 
 import numpy as np
 
-from actorflow.errors import DTypeError
+from actorflow.errors import DTypeError, ShapeError
 
 __all__ = [
     "DTYPES",
@@ -20,9 +21,14 @@ __all__ = [
     "as_shape",
     "is_floating",
     "prod",
+    "supported",
 ]
 
 MATRIX: Final = 2  # axes
+_MAX_AXES: Final = 64  # NumPy's
+_MAX_SIZE: Final = (
+    sys.maxsize // 8
+)  # elements of the widest data type that addresses can tell apart
 
 Shape: TypeAlias = tuple[int, ...]
 Memory: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -39,6 +45,8 @@ _BY_DTYPE: Final[dict[Any, np.dtype[Any]]] = {dtype: dtype for dtype in DTYPES}
 _BY_SPELLING: Final[dict[Any, np.dtype[Any]]] = {
     spelling: dtype for dtype in DTYPES for spelling in (dtype.name, dtype.type)
 } | {float: np.dtype("float64"), int: np.dtype("int64"), bool: np.dtype("bool")}
+
+_WIDER: Final[dict[Any, np.dtype[Any]]] = {np.dtype("int16"): _BY_SPELLING["int32"]}
 
 
 def as_dtype(dtype: DTypeLike, who: str) -> np.dtype[Any]:
@@ -70,6 +78,7 @@ def as_shape(shape: SupportsIndex | Iterable[SupportsIndex], who: str) -> Shape:
     A shape of no axes becomes `(1,)`: arrays have at least one axis, as in MXNet.
 
     Raises:
+      ShapeError: it has more axes, or more elements, than any array can have.
       TypeError: it is not made of integers.
       ValueError: one of them is negative.
     """
@@ -82,7 +91,23 @@ def as_shape(shape: SupportsIndex | Iterable[SupportsIndex], who: str) -> Shape:
         raise TypeError(f"{who}: a shape is made of integers, got {shape!r}") from None
     if any(size < 0 for size in sizes):
         raise ValueError(f"{who}: a shape has no negative sizes, got {shape!r}")
+    count = 1
+    for size in sizes:
+        count *= size or 1  # an array without elements is told its other sizes too
+    if count > _MAX_SIZE or len(sizes) > _MAX_AXES:
+        raise ShapeError(
+            f"{who}: a shape has at most {_MAX_AXES} axes and {_MAX_SIZE} elements, got {shape!r}"
+        )
     return sizes or (1,)
+
+
+def supported(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What NumPy promotes some of `DTYPES` to, as one of them.
+
+    NumPy leaves them in one case alone: int8 with uint8 is int16 there, and int32 here, the
+    narrowest of `DTYPES` that holds both.
+    """
+    return _BY_DTYPE.get(dtype) or _WIDER[dtype]
 
 
 def is_floating(dtype: np.dtype[Any]) -> bool:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from actorflow.device import HostMemory, Storage, cpu, cpu_pinned, gpu, size_class
-from actorflow.errors import ContextError, OutOfMemoryError
+from actorflow.device import Storage, size_class
+from actorflow.errors import OutOfMemoryError
 
 MB = 1 << 20
 
@@ -362,18 +362,6 @@ def test_arrays_outlive_the_pool():
     gc.collect()
     assert gone() is None
     assert (array == 7).all()
-
-
-def test_host_memory_has_a_pool_for_each_context():
-    memory = HostMemory(max_cached_nbytes=MB)
-    first = memory.storage(cpu(0))
-    assert memory.storage(cpu(0)) is first
-    assert len({id(memory.storage(context)) for context in (cpu(0), cpu(1), cpu_pinned(0))}) == 3
-    first.allocate(MB, np.uint8)
-    assert memory.statistics()[cpu(0)].cached_nbytes == MB
-    assert memory.trim() == MB
-    with pytest.raises(ContextError, match="no CUDA backend"):
-        memory.storage(gpu(0))
 
 
 FORK = """

@@ -4,11 +4,13 @@ import gc
 import threading
 import time
 
+import numpy as np
 import pytest
 import trio
 
-from actorflow import Engine
+from actorflow import Engine, current_engine
 from actorflow.engine import Instrument, Link, OperationStatistics, Resource, Statistics
+from actorflow.engine.instrument import _LockWatch
 from actorflow.errors import EngineError
 from tests.engine.helpers_faults import KINDS, Gate, fail, in_threads, open_engine, within
 
@@ -337,6 +339,117 @@ def test_statistics_while_the_collector_ends_an_asynchronous_operation(monkeypat
             gc.enable()
         with pytest.raises(EngineError, match="dropped its completion"):
             within(operation.wait)
+
+
+# -- Who holds Python's lock -----------------------------------------------------------------------
+
+watches = pytest.mark.skipif(not _LockWatch._CAN_TELL, reason="this system cannot tell")
+
+
+def wait_until(condition):
+    while not condition():
+        time.sleep(0)
+
+
+SEEN = 0.08  # seconds; one look may err where others want the cores
+
+
+class Spender:
+    """Functions that spend processor time, with or without the lock, until that was seen."""
+
+    def __init__(self, statistics):
+        self.watch = statistics._watch
+
+    def _seen(self, name):
+        return sum(self.watch._seen.get(name, ())) > SEEN
+
+    def with_lock(self):
+        while not self._seen("with_lock"):
+            pass
+
+    def without_lock(self):
+        data = np.ones(1_000_000)
+        while not self._seen("without_lock"):
+            np.exp(data, out=data)
+            data.fill(1)
+
+    def inside(self):
+        current_engine().push(self.with_lock).wait(timeout=10)
+
+
+@watches
+@pytest.mark.parametrize("kind", KINDS)
+def test_statistics_tell_who_holds_the_lock(kind):
+    statistics = Statistics()
+    spender = Spender(statistics)
+    with Engine(1, engine_type=kind, instruments=[statistics]) as engine:
+        for name in ("with_lock", "without_lock"):
+            within(engine.push(getattr(spender, name), name=name).wait)
+    report = statistics.report()
+    rows = {row.name: row for row in report.operations}
+    assert rows["with_lock"].cpu > SEEN
+    assert rows["without_lock"].cpu > SEEN
+    assert rows["with_lock"].lock_held > 0.5 * rows["with_lock"].cpu
+    assert rows["without_lock"].lock_held < 0.5 * rows["without_lock"].cpu
+    assert f"{rows['with_lock'].lock_held:.3f}" in str(report)
+
+
+@watches
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_operation_inside_another_is_charged_alone(kind):
+    statistics = Statistics()
+    spender = Spender(statistics)
+    with Engine(1, engine_type=kind, instruments=[statistics]) as engine:
+        within(engine.push(spender.inside, name="outer").wait)
+    rows = {row.name: row for row in statistics.report().operations}
+    assert rows["with_lock"].cpu > SEEN
+    assert rows["outer"].cpu < rows["with_lock"].cpu
+    assert statistics._watch._runs == {}
+
+
+@watches
+def test_the_watch_ends_by_itself_and_begins_again():
+    statistics = Statistics()
+    watch = statistics._watch
+    for _ in range(2):
+        assert not watch._process
+        with Engine(1, engine_type="threaded", instruments=[statistics]) as engine:
+            gate = Gate()
+            operation = engine.push(gate)
+            gate.wait_entered()
+            assert watch._process
+            gate.open()
+            within(operation.wait)
+        within(wait_until, lambda: not watch._process)
+
+
+@watches
+def test_asynchronous_operations_take_no_processor_time():
+    statistics = Statistics()
+    with Engine(1, engine_type="threaded", instruments=[statistics]) as engine:
+        within(engine.push_async(lambda completion: completion.succeed(), name="call").wait)
+        assert statistics._watch._runs == {}
+    (row,) = statistics.report().operations
+    assert (row.cpu, row.lock_held) == (0, None)
+    assert str(statistics.report()).endswith("?")
+
+
+@watches
+def test_an_end_that_was_not_told_is_forgotten():
+    statistics = Statistics()
+    with Engine(1, engine_type="threaded", instruments=[statistics]) as engine:
+        gate = Gate()
+        engine.push(gate, name="gate")
+        gate.wait_entered()
+        engine.remove(statistics)
+        gate.open()
+        within(engine.wait_all)
+        assert len(statistics._watch._runs) == 1
+        within(wait_until, lambda: not statistics._watch._process)
+        engine.install(statistics)
+        within(lambda: [engine.push(lambda: None, name="next").wait() for _ in range(9)])
+    report = statistics.report()
+    assert {row.name: row.count for row in report.operations} == {"next": 9}
 
 
 def test_instruments_in_a_loop():

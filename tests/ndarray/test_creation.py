@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from actorflow import nd
+from actorflow import nd, random
 from actorflow.device import Context, cpu, gpu
-from actorflow.errors import ContextError, DTypeError
+from actorflow.engine import Engine
+from actorflow.errors import ContextError, DTypeError, OutOfMemoryError, ShapeError
 
 DTYPES = ["float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool"]
 
@@ -145,3 +146,77 @@ def test_a_block_has_all_that_a_resource_has():
         for slot in getattr(kind, "__slots__", ()):
             if not slot.startswith("__") and slot != "engine":
                 assert hasattr(block, slot) == hasattr(plain, slot), slot
+
+
+@pytest.mark.parametrize("wrong", ["cpu", "cpu(1)", 0, Context, nd])
+def test_a_context_is_a_context(wrong, tmp_path):
+    file, x = tmp_path / "x.params", nd.ones((2,))
+    nd.save(file, x)
+    for who, call in {
+        "empty": lambda: nd.empty((2,), wrong),
+        "full": lambda: nd.zeros((2,), ctx=wrong, out=x),
+        "array": lambda: nd.array([1], ctx=wrong),
+        "from_dlpack": lambda: nd.from_dlpack(np.ones(2), wrong),
+        "arange": lambda: nd.arange(2, ctx=wrong),
+        "uniform": lambda: random.uniform(ctx=wrong, out=x),
+        "normal": lambda: random.normal(shape=2, ctx=wrong),
+        "randint": lambda: random.randint(0, 2, ctx=wrong),
+        "stream": lambda: random.stream(wrong),
+        "load": lambda: nd.load(file, wrong),
+    }.items():
+        with pytest.raises(TypeError, match=rf"^{who}: ctx needs to be a Context, such as"):
+            call()
+    for call in (
+        lambda: nd.array(x, ctx=wrong),
+        lambda: nd.ones((2,), ctx=wrong),
+        lambda: nd.full((2,), 1, ctx=wrong),
+        lambda: random.permutation(3, ctx=wrong),
+    ):
+        with pytest.raises(TypeError, match="ctx needs to be a Context"):
+            call()
+    with pytest.raises(TypeError, match=r"^as_in_context: needs a Context, got"):
+        x.as_in_context(wrong)
+    with pytest.raises(TypeError, match=r"^copyto: needs an NDArray or a Context, got"):
+        x.copyto(wrong)
+
+
+HUGE = 10**15  # bytes; more than any machine has
+
+
+@pytest.mark.parametrize(
+    ("who", "call"),
+    [
+        ("full", lambda: nd.zeros((HUGE,))),
+        ("full", lambda: nd.full((HUGE // 8, 8), 3, dtype="int8")),
+        ("empty", lambda: nd.empty((HUGE,), dtype="uint8")),
+        ("arange", lambda: nd.arange(HUGE)),
+        ("uniform", lambda: random.uniform(shape=(HUGE,))),
+        ("broadcast_to", lambda: nd.ones((1,)).broadcast_to((HUGE,))),
+        ("add", lambda: nd.empty((HUGE // 10**6, 1)) + nd.empty((1, 10**6))),
+        ("dot", lambda: nd.dot(nd.empty((HUGE // 10**6, 1)), nd.empty((1, 10**6)))),
+        ("bytes", lambda: nd.apply(bytes, [], ((HUGE,), "int8"))),
+    ],
+)
+def test_what_can_never_be_allocated_is_refused_in_the_call(engine, who, call):
+    with pytest.raises(OutOfMemoryError, match=rf"^{who}: an array of shape \(\d+,.* bytes, but "):
+        call()
+
+
+def test_shapes_that_no_array_can_have(engine):
+    for shape in ((2**63,), (2**40, 2**40), (0, 2**63), (1,) * 65):
+        with pytest.raises(ShapeError, match=r"^empty: a shape has at most 64 axes and \d+ elem"):
+            nd.empty(shape)
+    assert nd.zeros((0, 2**30, 2**29)).asnumpy().size == 0
+    assert nd.zeros((1,) * 64).asnumpy().size == 1
+
+
+def test_an_allocation_that_fails_names_the_array_and_the_line(monkeypatch):
+    monkeypatch.setattr("actorflow.settings.attainable_nbytes", lambda: 10 * HUGE)
+    with Engine(workers=1):
+        x = nd.zeros((HUGE, 2), dtype="int8")  # no limit that is known forbids it
+        with pytest.raises(OutOfMemoryError) as caught:
+            x.asnumpy()
+    assert f"for an array of shape ({HUGE}, 2) (int8)" in str(caught.value)
+    (note,) = caught.value.__notes__
+    assert "operation 'full', pushed at" in note
+    assert "x = nd.zeros((HUGE, 2)" in note

@@ -162,8 +162,9 @@ def test_an_old_file_stays_if_the_new_one_cannot_be_written(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         save(path, af.nd.zeros((2,)))
+    assert caught.value.filename == str(path)
     assert path.read_bytes() == before
 
 
@@ -185,9 +186,30 @@ def test_a_link_stays_a_link(path, tmp_path):
 
 
 @pytest.mark.usefixtures("engine")
+def test_an_error_names_the_file_as_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, kind in (("missing/x.params", FileNotFoundError), (".", OSError)):
+        with pytest.raises(kind) as caught:
+            save(name, af.nd.ones((1,)))
+        assert caught.value.filename == name
+        assert caught.value.filename2 is None
+
+    async def main():
+        async with af.Engine(2):
+            await save_async("missing/x.params", af.nd.ones((1,)))
+
+    with pytest.raises(FileNotFoundError, match=r"'missing/x\.params'"):
+        trio.run(main)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("engine")
 def test_a_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        save(tmp_path / "missing" / "x.params", af.nd.ones((1,)))
+    missing = tmp_path / "missing" / "x.params"
+    with pytest.raises(FileNotFoundError) as caught:
+        save(missing, af.nd.ones((1,)))
+    assert caught.value.filename == str(missing)
+    assert ".tmp" not in str(caught.value)
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing.params")
 

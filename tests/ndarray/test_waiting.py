@@ -41,6 +41,20 @@ def test_an_array_can_be_awaited_under_asyncio():
     asyncio.run(main())
 
 
+def test_asyncio_takes_an_array_where_it_takes_awaitables():
+    async def main():
+        async with Engine(workers=2):
+            x, y = nd.ones((2,)), nd.zeros((3,))
+            for values, size in zip(await asyncio.gather(x, y), (2, 3), strict=True):
+                assert values.shape == (size,)
+            assert (await asyncio.ensure_future(x)).tolist() == [1, 1]
+            assert (await asyncio.wait_for(y, 10)).tolist() == [0, 0, 0]
+            with pytest.raises(TypeError, match="a coroutine was expected"):
+                asyncio.create_task(x)  # noqa: RUF006 -- it is refused
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "run", [trio.run, lambda main: asyncio.run(main())], ids=["trio", "asyncio"]
 )

@@ -75,6 +75,13 @@ BINARY = {
     "logical_xor": np.logical_xor,
 }
 
+
+def promoted(left, right):
+    """What two operands' data types are promoted to: NumPy's rule without its int16."""
+    found = np.result_type(left, right)
+    return np.dtype("int32") if found == np.int16 else found
+
+
 COMPARISONS = {
     "equal",
     "not_equal",

@@ -4,10 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra import numpy as hnp
 
 from actorflow.errors import DTypeError, ShapeError
 from actorflow.ops import DTYPES, ELEMENTWISE
-from tests.ops._references import BINARY, COMPARISONS, UNARY
+from tests.ops._references import BINARY, COMPARISONS, UNARY, promoted
 
 FLOATS = [np.dtype(name) for name in ("float16", "float32", "float64")]
 TOLERANCE = {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}
@@ -62,8 +64,8 @@ def test_binary_is_numpys_for_every_pair_of_types(name):
         rhs = rng.integers(1, 2 if right.kind == "b" else 4, (3, 4)).astype(right)
         try:
             expected = BINARY[name](lhs, rhs)
-            if name in COMPARISONS:
-                expected = expected.astype(np.result_type(left, right))
+            if name in COMPARISONS or expected.dtype == np.int16:
+                expected = expected.astype(promoted(left, right))
         except TypeError:
             with pytest.raises(DTypeError, match=rf"^{name}: got {left.name} and {right.name}"):
                 operator.infer_type(left, right)
@@ -71,6 +73,36 @@ def test_binary_is_numpys_for_every_pair_of_types(name):
         output = run(operator, lhs, rhs)
         assert output.dtype == expected.dtype, (left, right)
         np.testing.assert_array_equal(output, expected)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_what_a_binary_operator_gives_is_a_type_of_ours(name):
+    operator = ELEMENTWISE[name]
+    for dtypes in itertools.product([*DTYPES, int, float], repeat=2):
+        try:
+            found = operator.loop_types(*dtypes)
+        except DTypeError:
+            continue
+        assert set(found) <= set(DTYPES), dtypes
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    small=hnp.arrays("int8", 7, elements=st.integers(-128, 127)),
+    large=hnp.arrays("uint8", 7, elements=st.integers(0, 255)),
+    swapped=st.booleans(),
+)
+@pytest.mark.parametrize("name", sorted(set(BINARY) - {"divide", "hypot", "arctan2"}))
+def test_int8_with_uint8_is_computed_as_int32(name, small, large, swapped):
+    operator = ELEMENTWISE[name]
+    if name == "power":
+        small, large = abs(small.astype("int32")).clip(0, 127).astype("int8"), large % 8
+    lhs, rhs = (large, small) if swapped else (small, large)
+    with np.errstate(all="ignore"):
+        output = run(operator, lhs, rhs)
+        wide = BINARY[name](lhs.astype("int32"), rhs.astype("int32"))
+    assert output.dtype == np.int32
+    np.testing.assert_array_equal(output, wide)
 
 
 @pytest.mark.parametrize("name", ["add", "maximum", "equal", "power"])
@@ -111,8 +143,8 @@ def test_an_operator_may_work_in_place(name):
     rng = np.random.default_rng(1)
     inputs = [rng.uniform(low, high, (5,)) for _ in operator.inputs]
     expected = run(operator, *inputs)
-    for index, (given, _) in enumerate(operator.inplace):
-        assert operator.inputs[index] == given
+    for index, (taken, _) in enumerate(operator.inplace):
+        assert operator.inputs[index] == taken
         copies = [each.copy() for each in inputs]
         operator.forward(*copies, copies[index])
         np.testing.assert_array_equal(copies[index], expected)

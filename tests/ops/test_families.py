@@ -244,6 +244,26 @@ def test_take_is_numpys():
         run(ops.Take(), data, np.array([4]))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int64", "float32", "uint8"])
+@pytest.mark.parametrize("count", [3, 3000])  # what is looked at first, and what is not
+def test_take_checks_large_results_as_small_ones(dtype, count):
+    data = np.arange(400).reshape(100, 4)
+    right = np.random.default_rng(count).integers(0, 100, count)
+    low = right.copy()
+    low[1] = -100
+    for indices in (right, low) if dtype != "uint8" else (right,):
+        same(run(ops.Take(), data, indices.astype(dtype)), data[indices])
+    for wrong in (100, -101) if dtype != "uint8" else (100,):
+        indices = right.copy()
+        indices[-1] = wrong
+        with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with"):
+            run(ops.Take(), data, indices.astype(dtype))
+    nothing = np.empty((0, 4))
+    with pytest.raises(IndexError):
+        run(ops.Take(), nothing, right)
+    same(run(ops.Take(), nothing, right[:0]), nothing)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_draws_fill_their_output_with_what_was_asked_for(dtype):
     output = np.full(20_000, -99, dtype)
