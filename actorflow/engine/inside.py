@@ -37,6 +37,14 @@ class Inside(Helps):
             and self._devices.get(worker.device.name) is worker.device
         )
 
+    def _refuse_between_operations(self, target: Target) -> None:
+        if self._between_operations():
+            message = (
+                f"{target.name} cannot be waited for by a finalizer in a worker's thread between "
+                "two operations: it may need what that thread runs next; a finalizer may push"
+            )
+            raise DeadlockError(message)
+
     def _note_blocked(self, inside: Operation, target: Target) -> None:
         """An operation is about to wait inside itself.
 
@@ -76,5 +84,5 @@ class Inside(Helps):
 
     def _refuse_if_doomed(self, target: Target) -> None:
         """Raise if a wait that was sound has come to be endless."""
-        if target in self._doomed:
+        if self._doomed and target in self._doomed:
             raise DeadlockError(self._doomed[target])

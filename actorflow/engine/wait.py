@@ -183,17 +183,14 @@ class Waits(Naps):
 
     def _block_on(self, target: Target, timeout: float | None) -> None:
         """Block until the target is over; meanwhile run what it waits for, where one may."""
-        inside = self.current_operation()
-        worker = ambient.here.worker if inside is not None else None
-        if self._between_operations():
-            message = (
-                f"{target.name} cannot be waited for by a finalizer in a worker's thread between "
-                "two operations: it may need what that thread runs next; a finalizer may push"
-            )
-            raise DeadlockError(message)
         deadline = None if timeout is None else monotonic() + timeout
+        inside = self.current_operation()
+        worker = ambient.here.worker
         if inside is not None:
             self._note_blocked(inside, target)
+        elif worker is not None:
+            self._refuse_between_operations(target)
+            worker = None
         try:
             while not target.over:
                 self._refuse_if_broken()
