@@ -334,6 +334,9 @@ class NaiveEngine(NaiveRuns):
         names = ", ".join(repr(o.name) for o in waiting)
         return f"{target.name} is not ready: it waits for {names}, inside which this code runs"
 
+    def _set_closing(self, *, closing: bool) -> None:
+        """Do nothing: whoever pushes runs what he pushes first, so there are pauses."""
+
     def _seal(self) -> bool:
         if not self._lock.acquire(blocking=False):
             return False

@@ -52,6 +52,10 @@ class Scope(ABC):
         """Skip everything that has not started by now; operations pushed later run again."""
 
     @abstractmethod
+    def _set_closing(self, *, closing: bool) -> None:
+        """See to it, or no more, that threads that push on do not keep it from closing."""
+
+    @abstractmethod
     def _seal(self) -> bool:
         """Take nothing more, if nothing is in flight; say whether that is so."""
 
@@ -121,6 +125,7 @@ class Scope(ABC):
             if error is not None and self._stopped is None:
                 self.cancel_all()
                 self._home.cancel_tasks()
+            self._set_closing(closing=True)
             while self._stopped is None and not self._seal():
                 patient = error is None and cancelled is None
                 cancelled = await self._wait_to_the_end(patient=patient) or cancelled
@@ -184,8 +189,12 @@ class Scope(ABC):
 
     def _close(self, error: BaseException | None, timeout: float | None) -> None:
         deadline = None if timeout is None else monotonic() + timeout
-        while self._stopped is None and not self._seal():
-            self.wait_all(None if deadline is None else max(0.0, deadline - monotonic()))
+        self._set_closing(closing=True)
+        try:
+            while self._stopped is None and not self._seal():
+                self.wait_all(None if deadline is None else max(0.0, deadline - monotonic()))
+        finally:
+            self._set_closing(closing=False)  # it may stay open
         self._shut_down(error)
 
     def _shut_down(self, error: BaseException | None) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from actorflow.engine.operation import Operation
     from actorflow.engine.waiting import Waiter
 
-__all__ = ["OperationEnd", "OperationStart", "Room", "Target"]
+__all__ = ["Epoch", "OperationEnd", "OperationStart", "Room", "Target"]
 
 
 class Target(Protocol):
@@ -116,3 +116,33 @@ class Room:
         """Do not tell it any more."""
         if (self, waiter) in self._ledger.room_waiters:
             self._ledger.room_waiters.remove((self, waiter))
+
+
+class Epoch:
+    """What was in flight at a moment whose end somebody wants to see.
+
+    Attributes:
+      last: the number of the last operation in it.
+      count: how many of its operations that are in no epoch before it are not done.
+      over: whether it and all epochs before it are done.
+    """
+
+    __slots__ = ("count", "last", "over", "waiters")
+
+    name = "all that was pushed before"
+    operation = None
+
+    def __init__(self, last: int, count: int) -> None:
+        self.last = last
+        self.count = count
+        self.over = False
+        self.waiters: list[Waiter] = []
+
+    def attach(self, waiter: Waiter) -> None:
+        """Have a waiter told when it is over."""
+        self.waiters.append(waiter)
+
+    def detach(self, waiter: Waiter) -> None:
+        """Do not tell it any more."""
+        if waiter in self.waiters:
+            self.waiters.remove(waiter)

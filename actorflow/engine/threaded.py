@@ -14,7 +14,7 @@ from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_
 from actorflow.engine.turn import HOLDS, IN_TURN, RESTS, Turns, may_hold
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
-from actorflow.errors import BackPressureError
+from actorflow.errors import BackPressureError, EngineClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +30,10 @@ class ThreadedEngine(Waits):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         interrupt.install()
+        # With so many in flight a push looks closer; less than 0 once the engine is being closed,
+        # when it takes operations from outside up to a certain number.
+        self._limit = self.max_ops
+        self._last_call = 0
         # Whether quick operations may run in the turn in which they arrive.
         self._inline = False
         self._set_hooks()
@@ -73,7 +77,7 @@ class ThreadedEngine(Waits):
                 self._adopt(accessible, "reads, writes and updates")  # says which one it is
             raise
         mailbox = self._mailbox
-        if self._n_arrived - self._n_done >= self.max_ops or nbytes or mailbox:
+        if self._n_arrived - self._n_done >= self._limit or nbytes or mailbox:
             self._make_room(nbytes)
         if not callable(fn):
             message = f"push: fn must be callable, got {fn!r}"
@@ -111,6 +115,8 @@ class ThreadedEngine(Waits):
             operation.site = None if capture is None else capture()
             mailbox.append(operation)
             self._turn()
+            if self._stopped is not None:
+                self._refuse_unrun(operation)
             return operation
         try:
             # Nobody else is at it: spare the way through the mailbox.
@@ -143,6 +149,15 @@ class ThreadedEngine(Waits):
         if PENDING:
             interrupt.raise_pending()
         return operation
+
+    def _refuse_unrun(self, operation: Operation) -> None:
+        """Raise if the engine was closed before it took an operation out of the mailbox."""
+        if self._turn_owner != get_ident() and not may_hold(sys._getframe(1)):
+            with self._in_turn():
+                pass  # whoever had the turn has come to it by now
+        failure = operation.failure
+        if failure is not None and isinstance(failure.exception, EngineClosedError):
+            failure.raise_()
 
     def _run_at_once(self, operation: Operation) -> bool:
         """Run a quick operation in this very turn, if everything that it touches is free.
@@ -202,6 +217,8 @@ class ThreadedEngine(Waits):
         if not isinstance(nbytes, int) or nbytes < 0:
             message = f"push: nbytes must be an integer of at least 0, got {nbytes!r}"
             raise ValueError(message)
+        if self._limit < 0:
+            self._refuse_after_last_call()
         sent = len(self._mailbox)  # what other threads have sent and nobody has admitted
         fits = self.nbytes_in_flight + nbytes <= self.max_nbytes
         if self.in_flight + sent < self.max_ops and fits:
@@ -220,6 +237,24 @@ class ThreadedEngine(Waits):
             )
             raise BackPressureError(message)
         self._wait_room(nbytes)
+
+    def _set_closing(self, *, closing: bool) -> None:
+        if closing:
+            self._last_call = self._n_arrived + self.max_ops
+        self._limit = -1 if closing else self.max_ops
+
+    def _refuse_after_last_call(self) -> None:
+        """The engine is being closed: see that pushes come to an end.
+
+        Raises:
+          EngineClosedError: there were too many since closing has begun.
+        """
+        if self._n_arrived >= self._last_call and self.current_operation() is None:
+            message = (
+                f"push: this engine is being closed, and {self.max_ops} operations have been "
+                "pushed since that began; only operations in flight may push more"
+            )
+            raise EngineClosedError(message)
 
     def _complete(
         self,

@@ -102,7 +102,7 @@ class Turns(Ledger, Engine):
         """The engine was closed in the moment in which the operation was pushed. In a turn."""
         message = f"operation {operation.name!r} was pushed while its engine was being closed"
         operation.failure = Failure(EngineClosedError(message), operation)
-        self._unseen.append(operation.failure)
+        operation.failure.seen = True  # `push` tells
         operation.state = DONE
         operation.fn = None
         operation.reads = operation.writes = operation.inherits = ()

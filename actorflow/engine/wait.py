@@ -24,9 +24,8 @@ from actorflow.errors import DeadlockError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from actorflow.engine.ledger import Epoch
     from actorflow.engine.resource import Accessible
-    from actorflow.engine.target import Target
+    from actorflow.engine.target import Epoch, Target
     from actorflow.engine.waiting import AsyncWaiter
     from actorflow.engine.worker import Worker
 

@@ -286,8 +286,42 @@ def test_pushes_of_other_threads_while_it_closes_are_run_or_refused():
             return []
 
         pushed, _ = in_threads(push_on, close)
-        for operation in pushed:
-            try:
-                assert within(operation.wait, seconds=5) == 1
-            except ActorflowError as error:
-                assert isinstance(error, (EngineClosedError, OperationCancelled))  # noqa: PT017
+        assert all(operation.wait(5) == 1 for operation in pushed)
+
+
+def test_a_close_that_gave_up_has_changed_nothing():
+    engine, gate = Engine(1, engine_type="threaded", max_ops=2), Gate()
+    engine.push(gate)
+    with pytest.raises(TimeoutError):
+        within(engine.close, timeout=0)
+    pushed = [engine.push(lambda: 1)]
+    gate.open()
+    pushed += [within(engine.push, lambda: 1) for _ in range(20)]
+    within(engine.close)
+    assert all(operation.done for operation in pushed)
+
+
+def test_who_pushes_on_while_it_closes_is_told_and_operations_may_go_on():
+    engine, gate = Engine(1, engine_type="threaded", max_ops=4), Gate()
+    chain = []
+
+    def link():
+        if not chain:
+            gate()
+        chain.append(None)
+        if len(chain) < 50:
+            engine.push(link)
+
+    engine.push(link)
+    closer = threading.Thread(target=engine.close, daemon=True)
+    closer.start()
+    while engine._limit >= 0:
+        pass
+    for _ in range(3):
+        engine.push(lambda: 1)
+    gate.open()
+    with pytest.raises(EngineClosedError, match="closed"):
+        within(lambda: [engine.push(lambda: 1) for _ in range(10_000)])
+    closer.join(10)
+    assert not closer.is_alive()
+    assert len(chain) == 50
