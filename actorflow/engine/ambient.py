@@ -16,7 +16,7 @@ from actorflow.errors import ForkedEngineError
 if TYPE_CHECKING:
     from actorflow.engine.base import Engine
     from actorflow.engine.operation import Operation
-    from actorflow.engine.worker import Worker
+    from actorflow.engine.worker import Runner
 
 __all__ = ["current_engine", "current_operation", "default_engine"]
 
@@ -27,7 +27,7 @@ operation_of_task: ContextVar[Operation | None] = ContextVar("actorflow_operatio
 
 
 class _Thread(threading.local):
-    worker: Worker | None = None
+    worker: Runner | None = None
 
 
 here = _Thread()
@@ -86,7 +86,7 @@ def current_operation() -> Operation | None:
     return operation_of_task.get()
 
 
-def enter_worker(engine: Engine, worker: Worker) -> None:
+def enter_worker(engine: Engine, worker: Runner) -> None:
     """This thread is a worker's from now on."""
     here.worker = worker
     engine_here.set(engine)

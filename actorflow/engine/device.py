@@ -13,7 +13,7 @@ from actorflow.engine.interrupt import OPEN
 from actorflow.engine.operation import ENDED, Failure
 from actorflow.engine.policy import make_policy
 from actorflow.engine.turn import HOLDS, RESTS, Turns
-from actorflow.engine.worker import Device, Worker
+from actorflow.engine.worker import Device, Runner, Worker
 from actorflow.errors import EngineError
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class Devices(Turns):
         self._turn()
         return None
 
-    def _run(self, operation: Operation, worker: Worker) -> bool:
+    def _run(self, operation: Operation, worker: Runner) -> bool:
         """Run an operation in this thread; say whether it has ended by that."""
         worker.operation = operation
         if self.started_hooks:

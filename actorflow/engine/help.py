@@ -8,7 +8,7 @@ from actorflow.engine import ambient
 from actorflow.engine.device import Devices
 from actorflow.engine.explain import waits_for
 from actorflow.engine.operation import DONE, ENDED, READY, RUNNING, Operation
-from actorflow.engine.worker import Worker
+from actorflow.engine.worker import Runner
 
 if TYPE_CHECKING:
     from actorflow.engine.explain import Blocked
@@ -27,7 +27,7 @@ class Helps(Devices):
     _blocked: Blocked
 
     def _help(
-        self, target: Target | None, worker: Worker | None, *, quick: bool = False
+        self, target: Target | None, worker: Runner | None, *, quick: bool = False
     ) -> Operation | None:
         """Run one operation that the target (or anybody) waits for in this thread.
 
@@ -39,8 +39,8 @@ class Helps(Devices):
         Returns:
           The operation, or None if there was none to run.
         """
-        caller = Worker(self._cpu0, "a waiting caller")
-        caller.depth = 1 if worker is None else worker.depth + 1
+        depth = 1 if worker is None else worker.depth + 1
+        caller = Runner(self._cpu0, "a waiting caller", depth=depth)
         before = ambient.here.worker
         ended = False
         try:
@@ -77,7 +77,7 @@ class Helps(Devices):
         return operation
 
     def _hand_in(
-        self, caller: Worker, worker: Worker | None, before: Worker | None, *, ended: bool
+        self, caller: Runner, worker: Runner | None, before: Runner | None, *, ended: bool
     ) -> None:
         """End what a caller has run and give the seat back."""
         operation = caller.handed
@@ -91,7 +91,7 @@ class Helps(Devices):
                 self._retake_seat(worker.device)
 
     def _find_help(
-        self, target: Target | None, worker: Worker | None, caller: Worker, *, quick: bool
+        self, target: Target | None, worker: Runner | None, caller: Runner, *, quick: bool
     ) -> Operation | None:
         """Take a ready operation that the target waits for; `caller.handed` is it. In a turn."""
         wanted = None if target is None else target.operation
@@ -128,7 +128,7 @@ class Helps(Devices):
         if device.n_workers:
             device.free_seats -= 1
 
-    def _could_help(self, worker: Worker | None) -> bool:
+    def _could_help(self, worker: Runner | None) -> bool:
         """Whether there is work that only a waiting caller, not inside an operation, can do."""
         return (
             worker is None

@@ -16,7 +16,7 @@ from actorflow.engine.interrupt import OPEN
 from actorflow.engine.operation import DONE, ENDED, RUNNING, Failure, Operation
 from actorflow.engine.parts import END
 from actorflow.engine.resource import Region, Resource
-from actorflow.engine.worker import Worker
+from actorflow.engine.worker import Runner
 from actorflow.errors import DeadlockError, EngineError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class NaiveRuns(base.Engine):
     def _inside(self, operation: Operation) -> Iterator[None]:
         """Let code run as an operation's."""
         operation.state = RUNNING
-        caller = Worker(operation.device, "the caller")
+        caller = Runner(operation.device, "the caller")
         caller.operation = operation
         self._parents[operation] = self.current_operation()
         self._stack.append(operation)

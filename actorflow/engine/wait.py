@@ -18,7 +18,7 @@ from actorflow.engine.resource import Region, Resource
 from actorflow.engine.target import OperationEnd, OperationStart, Room
 from actorflow.engine.turn import RESTS
 from actorflow.engine.waiting import ThreadWaiter, checkpoint, make_waiter, refuse_to_block
-from actorflow.engine.worker import CALLER
+from actorflow.engine.worker import CALLER, Runner
 from actorflow.errors import DeadlockError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from actorflow.engine.resource import Accessible
     from actorflow.engine.target import Epoch, Target
     from actorflow.engine.waiting import AsyncWaiter
-    from actorflow.engine.worker import Worker
 
 __all__ = ["Waits"]
 
@@ -159,10 +158,31 @@ class Waits(Naps):
         """Run, in this thread, an operation that was granted to its caller, and end it."""
         if operation.failure is not None:
             operation.failure.raise_()
+        here = ambient.here
+        before = here.worker
+        outer = self.current_operation()
+        if outer is not None:
+            return self._run_granted_inside(operation, outer)
+        here.worker = Runner(CALLER, "a caller that reads", operation)
         try:
             return call_open(operation.fn)
         finally:
+            here.worker = before
             self._end_granted(operation)
+
+    def _run_granted_inside(self, operation: Operation, outer: Operation) -> Any:  # noqa: ANN401
+        """Do the same inside another operation, which by that waits for this one."""
+        before = ambient.here.worker
+        device, depth = (CALLER, 0) if before is None else (before.device, before.depth)
+        end = OperationEnd(operation)
+        self._note_blocked(outer, end)
+        ambient.here.worker = Runner(device, "a caller that reads", operation, depth)
+        try:
+            return call_open(operation.fn)
+        finally:
+            ambient.here.worker = before
+            self._end_granted(operation)
+            self._note_unblocked(outer, end)
 
     def _end_granted(self, operation: Operation) -> None:
         operation.fn = None
@@ -206,7 +226,7 @@ class Waits(Naps):
             if inside is not None:
                 self._note_unblocked(inside, target)
 
-    def _park(self, target: Target, worker: Worker | None, timeout: float | None) -> None:
+    def _park(self, target: Target, worker: Runner | None, timeout: float | None) -> None:
         """Sleep until the target is over, the time is, or there is something to run again."""
         waiter = ThreadWaiter()
         with self._in_turn():
@@ -298,7 +318,7 @@ class Waits(Naps):
             # Without threads it is told when there is something to run, too.
             await self._await_target(target)
 
-    async def _sleep(self, target: Target, waiter: AsyncWaiter, worker: Worker | None) -> None:
+    async def _sleep(self, target: Target, waiter: AsyncWaiter, worker: Runner | None) -> None:
         """Wait in a task until the waiter is told."""
 
         def attach() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actorflow.engine.operation import Operation
     from actorflow.engine.policy import Policy
 
-__all__ = ["CALLER", "Device", "Worker"]
+__all__ = ["CALLER", "Device", "Runner", "Worker"]
 
 
 class Device:
@@ -73,44 +73,48 @@ class Device:
         return f"<Device {self.name} with {self.n_workers} workers>"
 
 
-class Worker:
-    """Runs one operation at a time: a thread, or a waiting caller that lends its own.
+class Runner:
+    """Runs one operation at a time: a worker, or a caller that lends its own thread.
 
     Attributes:
       operation: what it runs now.
       depth: how many operations run inside waits of others in its thread.
       handed: what another thread has picked for it, or a caller has taken and not yet handed in.
+    """
+
+    __slots__ = ("depth", "device", "handed", "name", "operation")
+
+    def __init__(
+        self, device: Device, name: str, operation: Operation | None = None, depth: int = 0
+    ) -> None:
+        self.device = device
+        self.name = name
+        self.operation = operation
+        self.depth = depth
+        self.handed: Operation | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class Worker(Runner):
+    """A thread of the engine's.
+
+    Attributes:
       wake: a lock that is released once for each time it is to wake up.
       woken: whether it is on its way, counted in the device's `waking`.
       stop: whether it is to end.
     """
 
-    __slots__ = (
-        "depth",
-        "device",
-        "handed",
-        "name",
-        "operation",
-        "stop",
-        "thread",
-        "wake",
-        "woken",
-    )
+    __slots__ = ("stop", "thread", "wake", "woken")
 
     def __init__(self, device: Device, name: str) -> None:
-        self.device = device
-        self.name = name
-        self.operation: Operation | None = None
-        self.depth = 0
-        self.handed: Operation | None = None
+        super().__init__(device, name)
         self.wake = threading.Lock()
         self.wake.acquire()
         self.woken = False
         self.stop = False
         self.thread: threading.Thread | None = None
-
-    def __repr__(self) -> str:
-        return f"<Worker {self.name}>"
 
 
 # Where an operation runs that its caller runs himself, such as a wait.

@@ -9,6 +9,7 @@ from actorflow.engine.explain import find_any_deadlock
 from actorflow.engine.target import OperationEnd
 from actorflow.errors import DeadlockError, OperationCancelled
 from tests.engine._helpers import LifoPolicy, close, finishes, stepping
+from tests.engine.helpers_faults import open_engine, within
 
 
 @pytest.fixture(params=[0, 1, 2, 8], ids="{} workers".format)
@@ -409,3 +410,32 @@ def outcome_of(function):
         return function()
     except RuntimeError as error:
         return error
+
+
+def test_a_read_that_waits_inside_for_a_later_write_of_what_it_reads_is_refused():
+    resource = Resource("r")
+    with open_engine(1) as engine:
+
+        def look():
+            later = engine.push(lambda: None, name="later", updates=(resource,))
+            with pytest.raises(DeadlockError, match="later"):
+                later.wait()
+            return 3
+
+        assert within(engine.read, look, (resource,)) == 3
+        within(engine.wait_all)
+
+
+def test_a_read_inside_an_operation_gives_up_its_seat_and_shows_what_waits_for_what():
+    mine, other = Resource("mine"), Resource("other")
+    with open_engine(1) as engine:
+
+        def look():
+            assert engine.push(lambda: 7, device="cpu(0)").wait() == 7  # the one worker is needed
+            behind = engine.push(lambda: None, name="behind", reads=(mine,))
+            with pytest.raises(DeadlockError, match="behind"):
+                behind.wait()
+            return 4
+
+        operation = engine.push(lambda: engine.read(look, (other,)), updates=(mine,))
+        assert within(operation.wait) == 4
