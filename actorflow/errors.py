@@ -13,6 +13,8 @@
     +-- VerificationError       an operation did not keep to what it declared
     +-- ShapeError (ValueError)
     +-- DTypeError (TypeError)
+    +-- ParameterError (ValueError)
+    +-- GradientError
     +-- ContextError (ValueError)
     +-- OutOfMemoryError (MemoryError)
     +-- FormatError (ValueError)    a file or message that is not what it should be
@@ -29,9 +31,11 @@ __all__ = [
     "EngineError",
     "ForkedEngineError",
     "FormatError",
+    "GradientError",
     "MissingExtraError",
     "OperationCancelled",
     "OutOfMemoryError",
+    "ParameterError",
     "ShapeError",
     "VerificationError",
     "WouldBlockError",
@@ -80,6 +84,14 @@ class ShapeError(ActorflowError, ValueError):
 
 class DTypeError(ActorflowError, TypeError):
     """A data type that is not known or does not fit."""
+
+
+class ParameterError(ActorflowError, ValueError):
+    """A parameter of an operator is unknown, missing or not valid."""
+
+
+class GradientError(ActorflowError):
+    """A gradient was asked for that an operator does not have."""
 
 
 class ContextError(ActorflowError, ValueError):

@@ -1,6 +1,6 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
-from actorflow.ops.dense import Dot
+from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
 from actorflow.ops.index import (
     Assign,

@@ -9,12 +9,14 @@ import numpy as np
 
 from actorflow.errors import DTypeError
 from actorflow.ops.operator import Operator
+from actorflow.ops.parameters import flag, integer
 from actorflow.ops.types import MATRIX, prod, supported
 
 if TYPE_CHECKING:
+    from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
-__all__ = ["Dot"]
+__all__ = ["Dot", "FullyConnected", "FullyConnectedGradient"]
 
 
 @attrs.frozen
@@ -77,3 +79,104 @@ class Dot(Operator):
             shape = lhs.shape[:-1] + rhs.shape[1:]
             # The data type is said, since NumPy would add up int8 with uint8 in int16.
             np.matmul(lhs, rhs, output.reshape(shape), dtype=output.dtype)
+
+
+@attrs.frozen
+class FullyConnected(Operator):
+    """A layer that is connected to all of its input: `data` times `weight` transposed, plus `bias`.
+
+    `data` is `(n, ...)`, `weight` is `(num_hidden, k)` and `bias` `(num_hidden,)`. With `flatten`
+    all axes of `data` but the first count as one of size k and the output is `(n, num_hidden)`;
+    without it the last axis has size k and the others stay.
+    """
+
+    num_hidden: int = integer(least=1, doc="the size of the last axis of the output")
+    no_bias: bool = flag(False, doc="leave the bias out")
+    flatten: bool = flag(True, doc="take all axes of the data but the first as one")
+
+    name = "FullyConnected"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("data", "weight") if self.no_bias else ("data", "weight", "bias")
+
+    def infer_shape(
+        self, *shapes: Shape | None
+    ) -> tuple[tuple[Shape | None, ...], tuple[Shape | None, ...]]:
+        data = shapes[0]
+        if data is None:
+            return shapes, (None,)
+        width = prod(data[1:]) if self.flatten else data[-1]
+        needed: tuple[Shape, ...] = (data, (self.num_hidden, width), (self.num_hidden,))
+        for name, got, needs in zip(self.inputs, shapes, needed, strict=False):
+            if got is not None and got != needs:
+                self.refuse(name, got, f"data {data} and num_hidden={self.num_hidden} need {needs}")
+        lead = data[:1] if self.flatten else data[:-1]
+        return needed[: len(shapes)], ((*lead, self.num_hidden),)
+
+    def infer_type(
+        self, *dtypes: np.dtype[Any] | None
+    ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
+        return self.one_type(dtypes)
+
+    def forward(self, *arrays: Memory) -> None:
+        data, weight, *bias, output = arrays
+        width = weight.shape[1]
+        target = output.reshape(-1, self.num_hidden)
+        _matmul(data.reshape(-1, width), weight.T, target)
+        for each in bias:
+            np.add(target, each, target)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(FullyConnectedGradient(self), *inputs[:2], *out_grads)
+
+
+@attrs.frozen
+class FullyConnectedGradient(Operator):
+    """The gradients of a `FullyConnected`."""
+
+    layer: FullyConnected
+
+    inputs = ("data", "weight", "grad")
+    partial = True
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"{self.layer.name}_gradient"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(f"{name}_grad" for name in self.layer.inputs)
+
+    def infer_shape(
+        self, *shapes: Shape | None
+    ) -> tuple[tuple[Shape | None, ...], tuple[Shape | None, ...]]:
+        data, weight, _ = shapes
+        bias = (self.layer.num_hidden,)
+        return shapes, (data, weight, bias)[: len(self.outputs)]
+
+    def infer_type(
+        self, *dtypes: np.dtype[Any] | None
+    ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
+        return self.one_type(dtypes)
+
+    def forward(self, *arrays: Memory) -> None:
+        data, weight, grad, data_grad, weight_grad, *bias_grad = arrays
+        data, grad = data.reshape(-1, weight.shape[1]), grad.reshape(-1, weight.shape[0])
+        if data_grad is not None:
+            _matmul(grad, weight, data_grad.reshape(data.shape))
+        if weight_grad is not None:
+            _matmul(grad.T, data, weight_grad)
+        for each in bias_grad:
+            if each is not None:
+                np.add.reduce(grad, 0, out=each)
+
+
+def _matmul(lhs: Memory, rhs: Memory, output: Memory) -> None:
+    """The product of two matrices; float16 is multiplied in float32, for which there is BLAS."""
+    if output.dtype == np.float16:
+        output[...] = np.matmul(lhs.astype(np.float32), rhs.astype(np.float32))
+    else:
+        np.matmul(lhs, rhs, output)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias
 
-from actorflow.errors import ShapeError
+from actorflow.errors import DTypeError, GradientError, ShapeError
+from actorflow.ops.parameters import make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
     from actorflow.ops.types import Shape
 
-__all__ = ["Operator"]
+__all__ = ["Apply", "Handles", "Operator"]
+
+# Handles of values: NumPy arrays, entries of a graph, whatever `apply` takes. An operator only
+# passes them on.
+Handles: TypeAlias = tuple[Any, ...]
+
+
+class Apply(Protocol):
+    """Applies an operator to handles of values: computes, or makes a node of a graph."""
+
+    def __call__(self, operator: Operator, *inputs: Any) -> Handles:
+        """Give a handle for each output, the hidden ones too."""
+        ...
 
 
 class Operator:
@@ -25,28 +38,42 @@ class Operator:
 
     A subclass gives at least `name`, `inputs`, `output_shape`, `output_type` and `forward`; one
     with several outputs, or one that can infer the shape of an input from the others, overrides
-    `infer_shape` and `infer_type` instead of the two in the middle.
+    `infer_shape` and `infer_type` instead of the two in the middle. Shapes and data types are
+    always those of the inputs and then of the auxiliary states.
 
     Attributes:
       name: what messages call it.
       inputs: the names of its inputs, in the order in which `forward` takes them.
-      outputs: the names of its outputs; `forward` takes them after the inputs.
+      auxiliary: the names of its states, which training updates and gradients do not reach, such
+        as moving averages; `forward` takes them after the inputs, and may write them.
+      outputs: the names of its outputs; `forward` takes them after the states.
+      hidden: how many of the outputs, the last ones, only its gradient uses.
       inplace: pairs of an input and an output that may be the same memory.
       overlap_safe: whether an output may also overlap an input in part.
       draws: whether `forward` takes, last, a `numpy.random.Generator` of its own, a new one
         for each run.
-      forward: the kernel on the CPU. It takes the inputs, then the outputs, C-contiguous arrays
-        that it has to fill completely; what it returns is ignored.
+      is_view: whether its output is its first input's elements in another shape, so that nothing
+        has to be computed where both may be the same memory.
+      partial: whether `forward` takes None in the place of an output that nobody wants.
+      is_loss: whether its gradient ignores what comes from above: it ends a network.
+      forward: the kernel on the CPU. It takes the inputs, the states, the outputs and its scratch
+        space, C-contiguous arrays; it has to fill the outputs completely. What it returns is
+        ignored.
     """
 
     __slots__ = ()
 
     name: str
     inputs: tuple[str, ...]
+    auxiliary: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("output",)
+    hidden: int = 0
     inplace: tuple[tuple[str, str], ...] = ()
     overlap_safe: bool = False
     draws: bool = False
+    is_view: bool = False
+    partial: bool = False
+    is_loss: bool = False
     forward: Callable[..., object]
 
     def infer_shape(
@@ -60,7 +87,7 @@ class Operator:
         """
         for shape in shapes:
             if shape is None:
-                return shapes, (None,)
+                return shapes, (None,) * len(self.outputs)
         return shapes, (self.output_shape(*shapes),)  # type: ignore[arg-type]
 
     def infer_type(
@@ -73,8 +100,22 @@ class Operator:
         """
         for dtype in dtypes:
             if dtype is None:
-                return dtypes, (None,)
+                return dtypes, (None,) * len(self.outputs)
         return dtypes, (self.output_type(*dtypes),)  # type: ignore[arg-type]
+
+    def one_type(
+        self, dtypes: tuple[np.dtype[Any] | None, ...]
+    ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
+        """What `infer_type` gives where all inputs, states and outputs have one data type.
+
+        Raises:
+          DTypeError: they have not.
+        """
+        found = next((dtype for dtype in dtypes if dtype is not None), None)
+        for name, dtype in zip((*self.inputs, *self.auxiliary), dtypes, strict=True):
+            if dtype is not None and dtype != found:
+                raise DTypeError(f"{self.name}: {name} is {dtype.name}, but needs {found}")
+        return (found,) * len(dtypes), (found,) * len(self.outputs)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The shape of the only output, from all inputs' shapes; raises as `infer_shape`."""
@@ -84,6 +125,53 @@ class Operator:
         """The data type of the only output, from all inputs'; raises as `infer_type`."""
         raise NotImplementedError
 
+    def scratch(
+        self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]
+    ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
+        """The working memory that `forward` takes after the outputs: a shape and data type each.
+
+        Args:
+          shapes: of the inputs and states.
+          dtypes: of the inputs and states.
+        """
+        del shapes, dtypes
+        return ()
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        """The gradients of the inputs from those of the outputs, made of other operators.
+
+        Args:
+          apply: applies an operator to handles like the ones given here.
+          inputs: what it took, without the states.
+          outputs: what it gave, the hidden ones too. To name an input or an output here keeps it
+            until the gradient is computed.
+          out_grads: the gradients of the visible outputs; None where nothing depends on one. At
+            least one is there, unless `is_loss`.
+
+        Returns:
+          For each input its gradient, of its shape; None where it has none, as an index.
+
+        Raises:
+          GradientError: the operator has no gradient.
+        """
+        del apply, inputs, outputs, out_grads
+        raise GradientError(f"{self.name}: this operator has no gradient")
+
+    def at_inference(self) -> Operator:
+        """The operator to use instead when nothing is to be learnt: it has the same outputs."""
+        return self
+
     def refuse(self, argument: str, got: Shape, needs: str) -> NoReturn:
         """Raise the `ShapeError` of an input."""
         raise ShapeError(f"{self.name}: {argument} has shape {got}, but {needs}")
+
+    @classmethod
+    def of(cls, **parameters: Any) -> Self:
+        """Make one from parameters as a file holds them: texts are taken for what they spell.
+
+        Raises:
+          ParameterError: one is unknown, missing or not valid; the message names the operator.
+        """
+        return make(cls, parameters)

@@ -13,12 +13,15 @@ from actorflow.ops.reduce import normalize_axis
 from actorflow.ops.types import prod, supported
 
 if TYPE_CHECKING:
+    from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = [
     "BroadcastTo",
     "Concat",
     "Copy",
+    "Flatten",
+    "ReshapeLike",
     "Transpose",
     "expanded_shape",
     "flattened_shape",
@@ -85,6 +88,52 @@ class Copy(Operator):
 
     def forward(self, data: Memory, output: Memory) -> None:
         np.copyto(output, data, casting="unsafe")
+
+
+@attrs.frozen
+class Flatten(Operator):
+    """All axes but the first as one."""
+
+    name = "Flatten"
+    inputs = ("data",)
+    inplace = (("data", "output"),)
+    is_view = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return flattened_shape(shapes[0])
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return dtypes[0]
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.copyto(output, data.reshape(output.shape))
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(ReshapeLike(), *out_grads, *inputs)
+
+
+@attrs.frozen
+class ReshapeLike(Operator):
+    """The elements of `lhs` in the shape of `rhs`, of which nothing else is used."""
+
+    name = "reshape_like"
+    inputs = ("lhs", "rhs")
+    inplace = (("lhs", "output"),)
+    is_view = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        lhs, rhs = shapes
+        if prod(lhs) != prod(rhs):
+            self.refuse("lhs", lhs, f"rhs {rhs} has {prod(rhs)} elements, and it {prod(lhs)}")
+        return rhs
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return dtypes[0]
+
+    def forward(self, lhs: Memory, rhs: Memory, output: Memory) -> None:  # noqa: ARG002
+        np.copyto(output, lhs.reshape(output.shape))
 
 
 @attrs.frozen
