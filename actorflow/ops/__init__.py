@@ -70,6 +70,7 @@ __all__ = [
     "Elementwise",
     "Fill",
     "FillElement0Index",
+    "FullyConnected",
     "GetItem",
     "Max",
     "Mean",
