@@ -105,3 +105,5 @@ __all__ = [
     "scalar_type",
     "widened",
 ]
+from actorflow.ops._tmp import ElementWiseSum, OnesLike, ZerosLike  # noqa
+from actorflow.ops.dense import Dot, FullyConnected # noqa

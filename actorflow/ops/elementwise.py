@@ -92,6 +92,11 @@ class Elementwise(Operator):
         else:
             self.kernel(*inputs, out=output)
 
+    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
+        if self.direct and arrays[-1].dtype != np.int32:
+            return self.kernel, tuple(arrays)  # a ufunc takes its output as one more argument
+        return self.forward, tuple(arrays)
+
     def loop_types(self, *dtypes: np.dtype[Any] | type) -> tuple[np.dtype[Any], ...]:
         """The data types that the inputs are converted to, and last the output's.
 
