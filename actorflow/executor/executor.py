@@ -47,6 +47,7 @@ class Executor:
         grad_arrays: Sequence[NDArray | None],
         grad_reqs: Sequence[str],
         aux_arrays: Sequence[NDArray],
+        outputs: Sequence[NDArray],
     ) -> None:
         self.symbol = symbol
         self.context = context
@@ -57,18 +58,7 @@ class Executor:
         self._heads = symbol._entries
         arguments, states = variables(topological(self._heads))
         self._arguments, self._states = arguments, states
-        shapes, out_shapes, _ = symbol.infer_shape_partial(
-            **{n.name: a.shape for n, a in zip(arguments, self.arg_arrays, strict=True)}
-        )
-        types = symbol.infer_type(
-            **{n.name: a._block.dtype for n, a in zip(arguments, self.arg_arrays, strict=True)}
-        )[1]
-        if types is None or None in out_shapes:
-            message = f"bind: the outputs of {symbol!r} cannot be told from its arguments {shapes}"
-            raise ShapeError(message)
-        self.outputs = [
-            empty(shape, context, dtype) for shape, dtype in zip(out_shapes, types, strict=True)
-        ]
+        self.outputs = list(outputs)
         names = [node.name for node in arguments]
         self.arg_dict = dict(zip(names, self.arg_arrays, strict=True))
         self.grad_dict = dict(zip(names, self.grad_arrays, strict=True))

@@ -51,10 +51,10 @@ class Program:
           context: where internal memory comes from.
           stages: how many of the heads each stage computes; a stage runs as one call of `run`.
         """
-        heads = share_common(heads)
-        shapes, _ = _infer(heads, bound)
-        heads = own_heads(drop_identities(heads, shapes.__getitem__))
-        self._shapes, self._types = _infer(heads, bound)
+        shapes, types = _infer(heads, bound)
+        for improve in (share_common, drop_identities, own_heads):
+            heads = improve(heads, shapes, types)
+        self._shapes, self._types = shapes, types
         self._bound = dict(bound)
         self._targets = dict(zip(heads, targets, strict=True))
         self._context = context

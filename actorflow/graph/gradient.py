@@ -80,9 +80,9 @@ def _through(
     """Add what one node passes on to its inputs."""
     count = 0
 
-    def apply(what: Operator, *inputs: Entry) -> tuple[Entry, ...]:
+    def apply(operator: Operator, *inputs: Entry) -> tuple[Entry, ...]:
         nonlocal count
-        made = Node(what, f"{node.name}_backward{count or ''}", inputs, node.attributes, node.site)
+        made = Node(operator, f"{node.name}_backward{count or ''}", inputs, node.attributes, node.site)
         count += 1
         return made.entries()
 

@@ -80,41 +80,41 @@ class _Inference:
     ) -> dict[Entry, Any]:
         # Most graphs are complete after one walk; what a walk finds backward takes another.
         before = -1
-        while before < len(self.known):
+        left = [node for node in self.order if node.operator is not None]
+        while left and before < len(self.known):
             before = len(self.known)
-            for node in self.order:
-                if node.operator is not None and not self._complete(node):
-                    self._visit(node, node.operator, rule)
-            if all(self._complete(node) for node in self.order):
-                break
+            left = [node for node in left if not self._visit(node, rule)]
         return self.known
-
-    def _complete(self, node: Node) -> bool:
-        known = self.known
-        return all(entry in known for entry in node.entries()) and all(
-            entry in known for entry in node.inputs
-        )
 
     def _visit(
         self,
         node: Node,
-        operator: Operator,
         rule: Callable[[Operator, list[Any]], tuple[Sequence[Any], Sequence[Any]]],
-    ) -> None:
-        given = [self.known.get(entry) for entry in node.inputs]
+    ) -> bool:
+        """Apply an operator's rule; say whether everything about its node is known by that."""
+        operator = node.operator
+        assert operator is not None  # noqa: S101 -- variables are not visited
+        known = self.known
+        given = [known.get(entry) for entry in node.inputs]
         try:
             inputs, outputs = rule(operator, given)
         except (ShapeError, DTypeError) as error:
             self._explain(error, node, operator)
             raise
-        for entry, value in zip(node.inputs, inputs, strict=True):
-            self._learn(node, entry, value)
+        complete = True
+        for entry, value, before in zip(node.inputs, inputs, given, strict=True):
+            if value is None:
+                complete = False
+            elif value is not before:
+                self._learn(node, entry, value)
         for entry, value in zip(node.entries(), outputs, strict=True):
-            self._learn(node, entry, value)
+            if value is None:
+                complete = False
+            else:
+                self._learn(node, entry, value)
+        return complete
 
     def _learn(self, node: Node, entry: Entry, value: Any) -> None:  # noqa: ANN401
-        if value is None:
-            return
         before = self.known.get(entry)
         if before is None:
             self.known[entry] = value

@@ -125,7 +125,7 @@ class _Planner:
         assert operator is not None  # noqa: S101 -- variables do not come here
         names = (*operator.inputs, *operator.auxiliary)
         for source, target in operator.inplace:
-            if operator.outputs[entry.index] != target:
+            if operator.outputs[entry.output] != target:
                 continue
             given = node.inputs[names.index(source)]
             buffer = self.places[given].buffer

@@ -18,13 +18,15 @@ class Entry(NamedTuple):
     """One output of a node."""
 
     node: Node
-    index: int
+    output: int
 
     @property
     def name(self) -> str:
         """What people call it: the variable, or the node and its output."""
         node = self.node
-        return node.name if node.operator is None else f"{node.name}_{node.operator.outputs[self.index]}"
+        if node.operator is None:
+            return node.name
+        return f"{node.name}_{node.operator.outputs[self.output]}"
 
 
 @attrs.define(eq=False, repr=False)
@@ -46,6 +48,10 @@ class Node:
     inputs: tuple[Entry, ...] = ()
     attributes: dict[str, str] = attrs.field(factory=dict)
     site: tuple[Any, ...] | None = None
+    _entries: tuple[Entry, ...] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._entries = tuple([Entry(self, index) for index in range(self.n_outputs)])
 
     def __repr__(self) -> str:
         kind = "variable" if self.operator is None else self.operator.name
@@ -68,7 +74,7 @@ class Node:
 
     def entries(self) -> tuple[Entry, ...]:
         """All its outputs."""
-        return tuple(Entry(self, index) for index in range(self.n_outputs))
+        return self._entries
 
     def states(self) -> tuple[Entry, ...]:
         """Those of its inputs that are auxiliary states."""
@@ -119,7 +125,10 @@ def users(order: Iterable[Node]) -> dict[Entry, list[Node]]:
 
 
 def rebuild(
-    heads: Iterable[Entry], change: Callable[[Node, tuple[Entry, ...]], tuple[Entry, ...] | None]
+    heads: Iterable[Entry],
+    change: Callable[[Node, tuple[Entry, ...]], tuple[Entry, ...] | None],
+    known: dict[Entry, Any] | None = None,
+    types: dict[Entry, Any] | None = None,
 ) -> list[Entry]:
     """Make a graph anew.
 
@@ -128,6 +137,8 @@ def rebuild(
       change: is called with each node and its new inputs, in topological order; it gives the
         entries that stand for the node's outputs from now on, or None to keep the node as it is
         (with its new inputs).
+      known, types: what is known of entries, such as their shapes; what is known of an entry is
+        noted for the one that stands for it, too.
 
     Returns:
       The new heads.
@@ -135,11 +146,17 @@ def rebuild(
     heads = list(heads)
     new: dict[Node, tuple[Entry, ...]] = {}
     for node in topological(heads):
-        inputs = tuple(new[entry.node][entry.index] for entry in node.inputs)
+        inputs = tuple(new[entry.node][entry.output] for entry in node.inputs)
         entries = change(node, inputs)
         if entries is None:
-            same = all(a is b or a == b for a, b in zip(inputs, node.inputs, strict=True))
-            kept = node if same else attrs.evolve(node, inputs=inputs)
+            kept = node
+            if inputs != node.inputs:
+                kept = Node(node.operator, node.name, inputs, node.attributes, node.site)
             entries = kept.entries()
         new[node] = entries
-    return [new[head.node][head.index] for head in heads]
+        for notes in (known, types):
+            if notes is not None and entries is not node.entries():
+                for before, after in zip(node.entries(), entries, strict=True):
+                    if before in notes:
+                        notes[after] = notes[before]
+    return [new[head.node][head.output] for head in heads]

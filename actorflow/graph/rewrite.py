@@ -1,16 +1,20 @@
-"""Passes that turn a graph into a better one that computes the same."""
+"""Passes that turn a graph into a better one that computes the same.
+
+Those that are given the shapes and data types of all entries note those of the entries that they
+make.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorflow.graph.node import Entry, Node, rebuild
 from actorflow.ops import Copy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from actorflow.ops import Shape
+    Known = dict[Entry, Any]
 
 __all__ = ["drop_identities", "for_inference", "own_heads", "share_common"]
 
@@ -29,7 +33,7 @@ def for_inference(heads: Sequence[Entry]) -> list[Entry]:
     return rebuild(heads, change)
 
 
-def share_common(heads: Sequence[Entry]) -> list[Entry]:
+def share_common(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
     """Compute what is written down several times only once.
 
     Operators are values, so two nodes are the same if their operators are equal, their inputs are
@@ -51,38 +55,31 @@ def share_common(heads: Sequence[Entry]) -> list[Entry]:
             found = known[(operator, inputs, placed)] = made.entries()
         return found
 
-    return rebuild(heads, change)
+    return rebuild(heads, change, shapes, types)
 
 
-def drop_identities(
-    heads: Sequence[Entry],
-    shape_of: Callable[[Entry], Shape],
-) -> list[Entry]:
-    """Leave out operators that give what they take, `Operator.is_identity`.
-
-    Args:
-      heads: the heads.
-      shape_of: the shape of an entry of the graph that is given.
-    """
+def drop_identities(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
+    """Leave out operators that give what they take, `Operator.is_identity`."""
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
         operator = node.operator
-        given = [shape_of(entry) for entry in node.inputs]
-        if operator is not None and operator.is_identity(*given):
-            return (inputs[0],)
-        return None
+        if operator is None or not operator.is_identity(*map(shapes.__getitem__, node.inputs)):
+            return None
+        return (inputs[0],)
 
-    return rebuild(heads, change)
+    return rebuild(heads, change, shapes, types)
 
 
-def own_heads(heads: Sequence[Entry], taken: Mapping[Entry, object] | None = None) -> list[Entry]:
+def own_heads(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
     """Copy heads that are variables, views, or there twice, so that each has memory of its own."""
-    seen: set[Entry] = set(taken or ())
+    seen: set[Entry] = set()
     found = []
     for head in heads:
+        own = head
         operator = head.node.operator
         if operator is None or operator.is_view or head in seen:
-            head = Node(Copy(), f"{head.name}_copy", (head,)).entries()[0]  # noqa: PLW2901
-        seen.add(head)
-        found.append(head)
+            own = Node(Copy(), f"{head.name}_copy", (head,)).entries()[0]
+            shapes[own], types[own] = shapes[head], types[head]
+        seen.add(own)
+        found.append(own)
     return found

@@ -42,7 +42,7 @@ class Arithmetic:
             pair = {"lhs": other, "rhs": self} if reverse else {"lhs": self, "rhs": other}
             return type(self)(compose.apply(ELEMENTWISE[name], f"_{name}", pair, None))
         if not isinstance(other, int | float | np.generic) or isinstance(other, np.complexfloating):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]  # Python asks the other operand
         scalar: Scalar = other
         operator = WithScalar(ELEMENTWISE[name], scalar, reverse)
         side = "_r" if reverse else "_"

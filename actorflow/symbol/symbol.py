@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Symbol(Arithmetic):
     __slots__ = ("_entries",)
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries: Final = tuple(entries)
+        self._entries = tuple(entries)
 
     # -- Outputs -----------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class Symbol(Arithmetic):
         found = infer.shapes(self._entries, args, kwargs)
         if any(shape is None for part in found for shape in part):
             return None, None, None
-        return found  # type: ignore[return-value]
+        return found
 
     def infer_shape_partial(
         self, *args: Shape | None, **kwargs: Shape
@@ -161,7 +161,7 @@ class Symbol(Arithmetic):
         found = infer.types(self._entries, given, named)
         if any(dtype is None for part in found for dtype in part):
             return None, None, None
-        return found  # type: ignore[return-value]
+        return found
 
     # -- Attributes --------------------------------------------------------------------------
 
