@@ -1,5 +1,6 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
+from actorflow.ops.broadcast import BroadcastAxis, BroadcastLike, BroadcastTo, SumLike
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
 from actorflow.ops.index import (
@@ -30,7 +31,6 @@ from actorflow.ops.reduce import (
 )
 from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type, widened
 from actorflow.ops.shape import (
-    BroadcastTo,
     Concat,
     Copy,
     Transpose,
@@ -59,6 +59,8 @@ __all__ = [
     "ArgMin",
     "Assign",
     "Axis",
+    "BroadcastAxis",
+    "BroadcastLike",
     "BroadcastTo",
     "Cast",
     "ChooseElement0Index",
@@ -88,6 +90,7 @@ __all__ = [
     "Shape",
     "Shuffle",
     "Sum",
+    "SumLike",
     "Take",
     "Transpose",
     "Uniform",

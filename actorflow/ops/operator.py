@@ -55,6 +55,8 @@ class Operator:
       is_view: whether its output is its first input's elements in another shape, so that nothing
         has to be computed where both may be the same memory.
       partial: whether `forward` takes None in the place of an output that nobody wants.
+      unread: the inputs of which it uses the shape and the data type alone. `forward` reads none of
+        their elements, so any array of that shape will do, one that has no memory of its own too.
       is_loss: whether its gradient ignores what comes from above: it ends a network.
       forward: the kernel on the CPU. It takes the inputs, the states, the outputs and its scratch
         space, C-contiguous arrays; it has to fill the outputs completely. What it returns is
@@ -73,6 +75,7 @@ class Operator:
     draws: bool = False
     is_view: bool = False
     partial: bool = False
+    unread: tuple[str, ...] = ()
     is_loss: bool = False
     forward: Callable[..., object]
 
@@ -125,6 +128,15 @@ class Operator:
         """The data type of the only output, from all inputs'; raises as `infer_type`."""
         raise NotImplementedError
 
+    def is_identity(self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]) -> bool:
+        """Whether the output is the first input as it is, so that a graph can leave it out.
+
+        Args:
+          shapes: of the inputs.
+          dtypes: of the inputs.
+        """
+        return self.is_view and self.infer_shape(*shapes)[1][0] == shapes[0]
+
     def scratch(
         self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]
     ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
@@ -156,6 +168,8 @@ class Operator:
         Raises:
           GradientError: the operator has no gradient.
         """
+        if not self.inputs:
+            return ()
         del apply, inputs, outputs, out_grads
         raise GradientError(f"{self.name}: this operator has no gradient")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from actorflow.errors import DTypeError, ShapeError
 from actorflow.ops.operator import Operator
-from actorflow.ops.types import MATRIX
+from actorflow.ops.types import MATRIX, normalize_axis
 
 if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Shape
@@ -33,17 +33,6 @@ __all__ = [
 ]
 
 Axis = int | tuple[int, ...] | None
-
-
-def normalize_axis(name: str, axis: int, ndim: int) -> int:
-    """`axis` counted from the front.
-
-    Raises:
-      ShapeError: there is no such axis.
-    """
-    if not -ndim <= axis < ndim:
-        raise ShapeError(f"{name}: axis {axis} is out of range: the array has {ndim} axes")
-    return axis % ndim
 
 
 def _as_axis(axis: Axis) -> Axis:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Shape
 
 __all__ = [
-    "BroadcastTo",
     "Concat",
     "Copy",
     "Flatten",
@@ -162,41 +161,6 @@ class Transpose(Operator):
 
     def forward(self, data: Memory, output: Memory) -> None:
         np.copyto(output, data.transpose(self.axes or None))
-
-
-@attrs.frozen
-class BroadcastTo(Operator):
-    """Axes of size 1 repeated.
-
-    Attributes:
-      shape: the shape to give, with as many axes as the input or more; 0 keeps an axis's size.
-    """
-
-    shape: tuple[int, ...]
-
-    name = "broadcast_to"
-    inputs = ("data",)
-    overlap_safe = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        (shape,) = shapes
-        lead = len(self.shape) - len(shape)
-        target = tuple(
-            shape[axis - lead] if size == 0 and axis >= lead else size
-            for axis, size in enumerate(self.shape)
-        )
-        fits = lead >= 0 and all(
-            got in (1, size) for got, size in zip(shape, target[lead:], strict=True)
-        )
-        if not fits:
-            self.refuse("data", shape, f"only axes of size 1 can become those of {self.shape}")
-        return target
-
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
-
-    def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data, casting="unsafe")
 
 
 @attrs.frozen
