@@ -13,8 +13,6 @@ from actorflow.ops.parameters import optional, sizes
 from actorflow.ops.types import normalize_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
@@ -62,8 +60,8 @@ class SumLike(Operator):
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return dtypes[1]
 
-    def is_identity(self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]) -> bool:
-        return shapes[0] == shapes[1] and dtypes[0] == dtypes[1]
+    def is_identity(self, *shapes: Shape) -> bool:
+        return shapes[0] == shapes[1]
 
     def forward(self, data: Memory, like: Memory, output: Memory) -> None:
         if data.shape == output.shape:
@@ -97,7 +95,7 @@ class _Broadcast(Operator):
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return dtypes[0]
 
-    def is_identity(self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]) -> bool:
+    def is_identity(self, *shapes: Shape) -> bool:
         return self.output_shape(*shapes) == shapes[0]
 
     def forward(self, *arrays: Memory) -> None:

@@ -15,8 +15,6 @@ from actorflow.ops.parameters import data_type
 from actorflow.ops.types import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Scalar, Shape
     from actorflow.ops.ufunc import Elementwise
@@ -226,8 +224,8 @@ class Cast(Operator):
     def output_type(self, *_dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return self.dtype
 
-    def is_identity(self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]) -> bool:
-        return dtypes[0] == self.dtype
+    def is_identity(self, *shapes: Shape) -> bool:
+        return True
 
     def forward(self, data: Memory, output: Memory) -> None:
         np.copyto(output, data, casting="unsafe")

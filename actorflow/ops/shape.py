@@ -1,4 +1,4 @@
-"""Operators that move elements without changing them, and the rules for new shapes."""
+"""Operators that move elements without changing them, and the rule for new shapes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,14 @@ import numpy as np
 
 from actorflow.errors import ShapeError
 from actorflow.ops.operator import Operator
-from actorflow.ops.reduce import normalize_axis
-from actorflow.ops.types import prod, supported
+from actorflow.ops.parameters import integer, optional, sizes
+from actorflow.ops.types import normalize_axis, prod
 
 if TYPE_CHECKING:
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
-__all__ = [
-    "Concat",
-    "Copy",
-    "Flatten",
-    "ReshapeLike",
-    "Transpose",
-    "expanded_shape",
-    "flattened_shape",
-    "reshaped",
-]
+__all__ = ["Flip", "SwapAxis", "Transpose", "reshaped"]
 
 
 def reshaped(shape: Shape, new: tuple[int, ...]) -> Shape:
@@ -55,98 +46,34 @@ def reshaped(shape: Shape, new: tuple[int, ...]) -> Shape:
     return tuple(sizes) or (1,)
 
 
-def flattened_shape(shape: Shape) -> Shape:
-    """The first axis kept, the others merged into one."""
-    return (shape[0], prod(shape[1:]))
+class _Moved(Operator):
+    """What the operators share that move elements and, applied twice, put them back."""
 
+    __slots__ = ()
 
-def expanded_shape(shape: Shape, axis: int) -> Shape:
-    """`shape` with an axis of size 1 put in at `axis`.
-
-    Raises:
-      ShapeError: there is no such place.
-    """
-    place = normalize_axis("expand_dims", axis, len(shape) + 1)
-    return (*shape[:place], 1, *shape[place:])
-
-
-@attrs.frozen
-class Copy(Operator):
-    """The same elements in memory of their own."""
-
-    name = "copy"
     inputs = ("data",)
-    inplace = (("data", "output"),)
-    overlap_safe = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        return shapes[0]
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return dtypes[0]
-
-    def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data, casting="unsafe")
-
-
-@attrs.frozen
-class Flatten(Operator):
-    """All axes but the first as one."""
-
-    name = "Flatten"
-    inputs = ("data",)
-    inplace = (("data", "output"),)
-    is_view = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        return flattened_shape(shapes[0])
-
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
-
-    def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data.reshape(output.shape))
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
     ) -> Handles:
-        return apply(ReshapeLike(), *out_grads, *inputs)
+        return apply(self, *out_grads)
 
 
 @attrs.frozen
-class ReshapeLike(Operator):
-    """The elements of `lhs` in the shape of `rhs`, of which nothing else is used."""
+class Transpose(_Moved):
+    """The axes in another order."""
 
-    name = "reshape_like"
-    inputs = ("lhs", "rhs")
-    inplace = (("lhs", "output"),)
-    is_view = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        lhs, rhs = shapes
-        if prod(lhs) != prod(rhs):
-            self.refuse("lhs", lhs, f"rhs {rhs} has {prod(rhs)} elements, and it {prod(lhs)}")
-        return rhs
-
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
-
-    def forward(self, lhs: Memory, rhs: Memory, output: Memory) -> None:
-        np.copyto(output, lhs.reshape(output.shape))
-
-
-@attrs.frozen
-class Transpose(Operator):
-    """The axes in another order.
-
-    Attributes:
-      axes: which input axis each output axis is; None, or none at all, reverses them.
-    """
-
-    axes: tuple[int, ...] | None = None
+    axes: tuple[int, ...] | None = optional(
+        sizes(
+            least=-1,
+            doc="which input axis each output axis is; None, or none at all, reverses them",
+        )
+    )
 
     name = "transpose"
-    inputs = ("data",)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -156,45 +83,51 @@ class Transpose(Operator):
             self.refuse("data", shape, f"axes {self.axes} do not name each of its axes once")
         return tuple(shape[axis] for axis in self.axes)
 
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
-
     def forward(self, data: Memory, output: Memory) -> None:
         np.copyto(output, data.transpose(self.axes or None))
 
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        if not self.axes:
+            return apply(self, *out_grads)
+        order = [axis % len(self.axes) for axis in self.axes]
+        return apply(Transpose(tuple(map(order.index, range(len(order))))), *out_grads)
+
 
 @attrs.frozen
-class Concat(Operator):
-    """Arrays one behind the other along an axis; different data types are promoted.
+class SwapAxis(_Moved):
+    """Two axes in each other's place."""
 
-    Attributes:
-      num_args: how many.
-      axis: the axis along which they follow each other; the other sizes need to be equal.
-    """
+    dim1: int = integer(0, doc="the one axis")
+    dim2: int = integer(0, doc="the other axis")
 
-    num_args: int = attrs.field(validator=attrs.validators.ge(1))
-    axis: int = 0
-
-    name = "concatenate"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(f"arg{index}" for index in range(self.num_args))
+    name = "SwapAxis"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        first = shapes[0]
-        axis = normalize_axis(self.name, self.axis, len(first))
-        for index, shape in enumerate(shapes):
-            if len(shape) != len(first) or any(
-                size != first[each] for each, size in enumerate(shape) if each != axis
-            ):
-                self.refuse(
-                    f"arg{index}", shape, f"it needs arg0's {first} in all axes but axis {axis}"
-                )
-        return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+        found = list(shapes[0])
+        one, other = (
+            normalize_axis(self.name, each, len(found)) for each in (self.dim1, self.dim2)
+        )
+        found[one], found[other] = found[other], found[one]
+        return tuple(found)
 
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return supported(np.result_type(*dtypes))
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.copyto(output, data.swapaxes(self.dim1, self.dim2))
 
-    def forward(self, *arrays: Memory) -> None:
-        np.concatenate(arrays[:-1], self.axis, arrays[-1], casting="same_kind")
+
+@attrs.frozen
+class Flip(_Moved):
+    """The elements in the opposite order along some axes."""
+
+    axis: tuple[int, ...] = sizes(least=-1, doc="the axis or axes to turn round")
+
+    name = "flip"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        for each in self.axis:
+            normalize_axis(self.name, each, len(shapes[0]))
+        return shapes[0]
+
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.copyto(output, np.flip(data, self.axis))

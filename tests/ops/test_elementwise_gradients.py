@@ -123,7 +123,7 @@ def test_gradients_have_the_type_of_their_input_where_types_are_mixed():
     assert grad.dtype == np.float16
     (grad,) = grads(Cast(np.dtype("float64")), lhs)
     assert grad.dtype == np.float16
-    assert Cast.of(dtype="float16").is_identity([(3,)], [lhs.dtype])
+    assert Cast.of(dtype="float16") == Cast(np.dtype("float16"))
 
 
 def test_clip_passes_the_gradient_between_its_bounds():
@@ -153,7 +153,5 @@ def test_sum_like_adds_half_precision_in_single():
 
 
 def test_sum_like_can_be_left_out_where_nothing_was_broadcast():
-    single, double = np.dtype("float32"), np.dtype("float64")
-    assert SumLike().is_identity([(2, 3), (2, 3)], [single, single])
-    assert not SumLike().is_identity([(2, 3), (3,)], [single, single])
-    assert not SumLike().is_identity([(2, 3), (2, 3)], [double, single])
+    assert SumLike().is_identity((2, 3), (2, 3))
+    assert not SumLike().is_identity((2, 3), (3,))
