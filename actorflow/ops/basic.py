@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockGrad", "Copy", "ElementWiseSum", "Identity", "OnesLike", "ZerosLike"]
 
-_BLOCK: Final = 1 << 14  # elements added up at a time: sums stay in the cache until they are whole
+_BLOCK: Final = 1 << 14  # elements of float16 that are added up at a time
 
 
 class _Same(Operator):
@@ -134,22 +134,28 @@ class ElementWiseSum(Operator):
         return self.num_args == 1
 
     def forward(self, *arrays: Memory) -> None:
-        *parts, output = (array.reshape(-1) for array in arrays)
+        *parts, output = arrays
         if self.num_args == 1:
             np.copyto(output, parts[0])
-            return
-        half = output.dtype == np.float16
-        for start in range(0, output.size, _BLOCK):
-            end = start + _BLOCK
-            target = output[start:end]
-            total = np.empty(target.shape, np.float32) if half else target
-            np.add(parts[0][start:end], parts[1][start:end], total, dtype=total.dtype)
+        elif output.dtype == np.float16:
+            _sum_halves([part.reshape(-1) for part in parts], output.reshape(-1))
+        else:
+            np.add(parts[0], parts[1], output)
             for part in parts[2:]:
-                np.add(total, part[start:end], total)
-            if half:
-                target[...] = total
+                np.add(output, part, output)
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
     ) -> Handles:
         return out_grads * self.num_args
+
+
+def _sum_halves(parts: list[Memory], output: Memory) -> None:
+    total: Memory = np.empty(min(output.size, _BLOCK), np.float32)
+    for start in range(0, output.size, _BLOCK):
+        target = output[start : start + _BLOCK]
+        whole = total[: target.size]
+        np.copyto(whole, parts[0][start : start + _BLOCK])
+        for part in parts[1:]:
+            np.add(whole, part[start : start + _BLOCK], whole)
+        np.copyto(target, whole, casting="same_kind")

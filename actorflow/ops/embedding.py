@@ -22,7 +22,7 @@ __all__ = ["AddAt", "Embedding"]
 
 _WIDE: Final = 64  # columns from which a row is worth an addition of its own
 _OFTEN: Final = 8  # places from which a row's gradients are added up together
-_BLOCK: Final = 1 << 14  # places worked out at a time, so that they stay in the cache
+_BLOCK: Final = 1 << 16  # elements added at a time, so that copies of them stay in the cache
 
 
 @attrs.frozen
@@ -162,11 +162,13 @@ def _add_rows(total: Memory, rows: Memory, grad: Memory) -> None:
     for each in np.flatnonzero(counts > _OFTEN):
         members = order[starts[each] : starts[each] + counts[each]]
         np.add.reduce(grad[members], 0, total.dtype, total[targets[each]])
-    left = np.flatnonzero(counts <= _OFTEN)
-    for place in range(_OFTEN):
-        left = left[counts[left] > place]
-        members = order[starts[left] + place]
-        if place == 0:
-            total[targets[left]] = grad[members]
-        else:
-            total[targets[left]] += grad[members]
+    seldom = np.flatnonzero(counts <= _OFTEN)
+    step = max(1, _BLOCK // total.shape[1])
+    for first in range(0, len(seldom), step):
+        left = seldom[first : first + step]
+        total[targets[left]] = grad[order[starts[left]]]
+        for place in range(1, _OFTEN):
+            left = left[counts[left] > place]
+            if not left.size:
+                break
+            total[targets[left]] += grad[order[starts[left] + place]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import numpy as np
@@ -10,13 +10,15 @@ import numpy as np
 from actorflow.errors import ShapeError
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import integer, optional, sizes
-from actorflow.ops.types import normalize_axis, prod
+from actorflow.ops.types import MATRIX, normalize_axis, prod
 
 if TYPE_CHECKING:
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = ["Flip", "SwapAxis", "Transpose", "reshaped"]
+
+_LARGE: Final = 1024  # rows and columns from which a matrix is transposed in strips
 
 
 def reshaped(shape: Shape, new: tuple[int, ...]) -> Shape:
@@ -44,6 +46,21 @@ def reshaped(shape: Shape, new: tuple[int, ...]) -> Shape:
     if min(sizes, default=0) < 0 or prod(tuple(sizes)) != total:
         raise ShapeError(f"reshape: an array of shape {shape} ({total} elements) cannot be {new}")
     return tuple(sizes) or (1,)
+
+
+def _copy(output: Memory, moved: Memory) -> None:
+    """Copy with the axes in another order.
+
+    Column by column, a large matrix would need a line of the cache for each element, since a line
+    that has just been read is gone before its next element's turn. So it is done in strips of
+    columns, as wide as a line of 64 bytes.
+    """
+    if output.ndim != MATRIX or min(output.shape) < _LARGE or moved.flags.c_contiguous:
+        np.copyto(output, moved)
+        return
+    step = max(1, 64 // output.itemsize)
+    for start in range(0, output.shape[1], step):
+        np.copyto(output[:, start : start + step], moved[:, start : start + step])
 
 
 class _Moved(Operator):
@@ -84,7 +101,7 @@ class Transpose(_Moved):
         return tuple(shape[axis] for axis in self.axes)
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data.transpose(self.axes or None))
+        _copy(output, data.transpose(self.axes or None))
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
@@ -113,7 +130,7 @@ class SwapAxis(_Moved):
         return tuple(found)
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data.swapaxes(self.dim1, self.dim2))
+        _copy(output, data.swapaxes(self.dim1, self.dim2))
 
 
 @attrs.frozen
