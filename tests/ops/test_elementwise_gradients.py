@@ -50,8 +50,8 @@ def test_binary_reduces_what_was_broadcast(name, shapes):
 @pytest.mark.parametrize("scalar", [2, 0.5, -1.5, 3, 1, np.float64(1.25), True])
 @pytest.mark.parametrize("name", SMOOTH)
 def test_with_a_number(name, scalar, reverse):
-    if reverse and name == "power" and scalar < 0:
-        pytest.skip("a negative number has no real powers")
+    if reverse and name == "power":
+        scalar = abs(scalar)  # a negative number has no real powers
     (data,) = operands(name, np.random.default_rng(3), (2, 3))
     check_gradient(WithScalar(ELEMENTWISE[name], scalar, reverse), data)
 
