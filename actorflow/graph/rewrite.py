@@ -65,7 +65,7 @@ def drop_identities(heads: Sequence[Entry], shapes: Known, types: Known) -> list
         operator = node.operator
         if operator is None or not operator.is_identity(*map(shapes.__getitem__, node.inputs)):
             return None
-        return (inputs[0],)
+        return (inputs[0],) if types[node.inputs[0]] == types[Entry(node, 0)] else None
 
     return rebuild(heads, change, shapes, types)
 

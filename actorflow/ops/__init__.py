@@ -1,7 +1,17 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
+from actorflow.ops.basic import (
+    BlockGrad,
+    Copy,
+    ElementWiseSum,
+    Identity,
+    OnesLike,
+    ZerosLike,
+)
+from actorflow.ops.broadcast import BroadcastAxis, BroadcastLike, BroadcastTo, SumLike
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
+from actorflow.ops.embedding import Embedding
 from actorflow.ops.index import (
     Assign,
     ChooseElement0Index,
@@ -28,16 +38,18 @@ from actorflow.ops.reduce import (
     Sum,
     normalize_axis,
 )
-from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type, widened
-from actorflow.ops.shape import (
-    BroadcastTo,
-    Concat,
-    Copy,
-    Transpose,
+from actorflow.ops.reshape import (
+    ExpandDims,
+    Flatten,
+    Reshape,
+    ReshapeLike,
+    coded_shape,
     expanded_shape,
     flattened_shape,
-    reshaped,
 )
+from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type, widened
+from actorflow.ops.shape import Flip, SwapAxis, Transpose, reshaped
+from actorflow.ops.slicing import Concat, Slice, SliceAxis, SliceChannel
 from actorflow.ops.types import (
     DTYPES,
     DTypeLike,
@@ -59,6 +71,9 @@ __all__ = [
     "ArgMin",
     "Assign",
     "Axis",
+    "BlockGrad",
+    "BroadcastAxis",
+    "BroadcastLike",
     "BroadcastTo",
     "Cast",
     "ChooseElement0Index",
@@ -67,11 +82,17 @@ __all__ = [
     "Copy",
     "DTypeLike",
     "Dot",
+    "ElementWiseSum",
     "Elementwise",
+    "Embedding",
+    "ExpandDims",
     "Fill",
     "FillElement0Index",
+    "Flatten",
+    "Flip",
     "FullyConnected",
     "GetItem",
+    "Identity",
     "Max",
     "Mean",
     "Memory",
@@ -79,22 +100,32 @@ __all__ = [
     "Norm",
     "Normal",
     "OneHotEncode",
+    "OnesLike",
     "Operator",
     "Prod",
     "RandInt",
     "Reduction",
+    "Reshape",
+    "ReshapeLike",
     "Scalar",
     "SetItem",
     "Shape",
     "Shuffle",
+    "Slice",
+    "SliceAxis",
+    "SliceChannel",
     "Sum",
+    "SumLike",
+    "SwapAxis",
     "Take",
     "Transpose",
     "Uniform",
     "WithScalar",
+    "ZerosLike",
     "as_dtype",
     "as_shape",
     "broadcast_shapes",
+    "coded_shape",
     "expanded_shape",
     "flattened_shape",
     "indexed_shape",
@@ -105,5 +136,3 @@ __all__ = [
     "scalar_type",
     "widened",
 ]
-from actorflow.ops._tmp import ElementWiseSum, OnesLike, ZerosLike  # noqa
-from actorflow.ops.dense import Dot, FullyConnected # noqa

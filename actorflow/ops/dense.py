@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
-__all__ = ["Dot", "FullyConnected", "FullyConnectedGradient"]
+__all__ = ["Dot", "DotGradient", "FullyConnected", "FullyConnectedGradient"]
 
 
 @attrs.frozen
@@ -25,14 +25,10 @@ class Dot(Operator):
 
     For matrices that is the matrix product and for vectors the inner product, of shape `(1,)`.
     float16 is multiplied in float32.
-
-    Attributes:
-      transpose_a: take `lhs` transposed; it then needs one or two axes.
-      transpose_b: take `rhs` transposed; it then needs one or two axes.
     """
 
-    transpose_a: bool = False
-    transpose_b: bool = False
+    transpose_a: bool = flag(False, doc="take lhs transposed; it then needs one or two axes")
+    transpose_b: bool = flag(False, doc="take rhs transposed; it then needs one or two axes")
 
     name = "dot"
     inputs = ("lhs", "rhs")
@@ -79,6 +75,49 @@ class Dot(Operator):
             shape = lhs.shape[:-1] + rhs.shape[1:]
             # The data type is said, since NumPy would add up int8 with uint8 in int16.
             np.matmul(lhs, rhs, output.reshape(shape), dtype=output.dtype)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(DotGradient(self), *inputs, *out_grads)
+
+
+@attrs.frozen
+class DotGradient(Operator):
+    """The gradients of a `Dot`: the products of its output's gradient with the other operand."""
+
+    dot: Dot
+
+    name = "dot_gradient"
+    inputs = ("lhs", "rhs", "grad")
+    outputs = ("lhs_grad", "rhs_grad")
+    partial = True
+
+    def infer_shape(
+        self, *shapes: Shape | None
+    ) -> tuple[tuple[Shape | None, ...], tuple[Shape | None, ...]]:
+        return shapes, shapes[:2]
+
+    def infer_type(
+        self, *dtypes: np.dtype[Any] | None
+    ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
+        return dtypes, dtypes[:2]
+
+    def forward(self, *arrays: Memory) -> None:
+        lhs, rhs, grad, lhs_grad, rhs_grad = arrays
+        # As matrices, without copies: lhs (m, k), rhs (k, n), grad (m, n).
+        width = len(lhs) if self.dot.transpose_a else lhs.shape[-1]
+        lhs = lhs.reshape(width, -1).T if self.dot.transpose_a else lhs.reshape(-1, width)
+        rhs = rhs.reshape(-1, width).T if self.dot.transpose_b else rhs.reshape(width, -1)
+        grad = grad.reshape(len(lhs), rhs.shape[1])
+        if lhs_grad is not None and self.dot.transpose_a:
+            _matmul(rhs, grad.T, lhs_grad.reshape(lhs.shape[::-1]))
+        elif lhs_grad is not None:
+            _matmul(grad, rhs.T, lhs_grad.reshape(lhs.shape))
+        if rhs_grad is not None and self.dot.transpose_b:
+            _matmul(grad.T, lhs, rhs_grad.reshape(rhs.shape[::-1]))
+        elif rhs_grad is not None:
+            _matmul(lhs.T, grad, rhs_grad.reshape(rhs.shape))
 
 
 @attrs.frozen

@@ -8,10 +8,13 @@ import attrs
 import numpy as np
 
 from actorflow.errors import DTypeError, ShapeError
+from actorflow.ops.basic import ZerosLike
+from actorflow.ops.embedding import AddAt
 from actorflow.ops.operator import Operator
 from actorflow.ops.types import MATRIX
 
 if TYPE_CHECKING:
+    from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "ChooseElement0Index",
     "FillElement0Index",
     "GetItem",
+    "GetItemGradient",
     "OneHotEncode",
     "SetItem",
     "Take",
@@ -61,6 +65,41 @@ class GetItem(Operator):
 
     def forward(self, data: Memory, output: Memory) -> None:
         output[...] = data[self.key]
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(GetItemGradient(self.key), *inputs, *out_grads)
+
+
+@attrs.frozen(eq=False)
+class GetItemGradient(Operator):
+    """`grad` where `data[key]` is, 0 elsewhere; what the key names twice is added up.
+
+    Attributes:
+      key: an index as NumPy takes it.
+    """
+
+    key: Any
+
+    name = "getitem_gradient"
+    inputs = ("data", "grad")
+    unread = ("data",)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return dtypes[1]
+
+    def forward(self, data: Memory, grad: Memory, output: Memory) -> None:
+        output.fill(0)
+        grad = grad.reshape(indexed_shape(output.shape, self.key))
+        parts = self.key if isinstance(self.key, tuple) else (self.key,)
+        if any(isinstance(part, np.ndarray | list) for part in parts):
+            np.add.at(output, self.key, grad)
+        else:
+            output[self.key] = grad
 
 
 @attrs.frozen(eq=False)
@@ -151,6 +190,11 @@ class Take(Operator):
             mode = "clip"
         np.take(data, places, axis=0, out=output, mode=mode)
 
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return (*apply(AddAt(), *inputs, *out_grads), None)
+
 
 @attrs.frozen
 class _RowIndex(Operator):
@@ -197,6 +241,12 @@ class ChooseElement0Index(_RowIndex):
     def forward(self, lhs: Memory, rhs: Memory, output: Memory) -> None:
         output[...] = lhs[_rows(self.name, rhs, lhs.shape[1])]
 
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        lhs, rhs = inputs
+        return (*apply(FillElement0Index(), *apply(ZerosLike(), lhs), *out_grads, rhs), None)
+
 
 @attrs.frozen
 class FillElement0Index(_RowIndex):
@@ -211,6 +261,16 @@ class FillElement0Index(_RowIndex):
         place = _rows(self.name, rhs, lhs.shape[1])
         np.copyto(output, lhs, casting="same_kind")
         output[place] = mhs
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        (grad,), (_, mhs, rhs) = out_grads, inputs
+        return (
+            *apply(FillElement0Index(), grad, *apply(ZerosLike(), mhs), rhs),
+            *apply(ChooseElement0Index(), grad, rhs),
+            None,
+        )
 
 
 @attrs.frozen

@@ -55,6 +55,8 @@ class Operator:
       is_view: whether its output is its first input's elements in another shape, so that nothing
         has to be computed where both may be the same memory.
       partial: whether `forward` takes None in the place of an output that nobody wants.
+      unread: the inputs of which it uses the shape and the data type alone. `forward` reads none of
+        their elements, so any array of that shape will do, one that has no memory of its own too.
       is_loss: whether its gradient ignores what comes from above: it ends a network.
       forward: the kernel on the CPU. It takes the inputs, the states, the outputs and its scratch
         space, C-contiguous arrays; it has to fill the outputs completely. What it returns is
@@ -73,6 +75,7 @@ class Operator:
     draws: bool = False
     is_view: bool = False
     partial: bool = False
+    unread: tuple[str, ...] = ()
     is_loss: bool = False
     forward: Callable[..., object]
 
@@ -156,6 +159,8 @@ class Operator:
         Raises:
           GradientError: the operator has no gradient.
         """
+        if not self.inputs:
+            return ()
         del apply, inputs, outputs, out_grads
         raise GradientError(f"{self.name}: this operator has no gradient")
 
@@ -168,7 +173,10 @@ class Operator:
         return self.forward, tuple(arrays)
 
     def is_identity(self, *shapes: Shape) -> bool:
-        """Whether for inputs of these shapes the only output is the first input."""
+        """Whether for inputs of these shapes the only output is the first input.
+
+        A data type that differs is not looked at: who leaves the operator out compares those.
+        """
         del shapes
         return False
 

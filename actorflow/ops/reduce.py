@@ -13,9 +13,14 @@ import numpy as np
 
 from actorflow.errors import DTypeError, ShapeError
 from actorflow.ops.operator import Operator
-from actorflow.ops.types import MATRIX
+from actorflow.ops.parameters import flag, integer, sizes
+from actorflow.ops.reduce_gradient import ExtremeGradient, NormGradient, ProdGradient, Spread
+from actorflow.ops.types import MATRIX, normalize_axis
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = [
@@ -35,23 +40,18 @@ __all__ = [
 Axis = int | tuple[int, ...] | None
 
 
-def normalize_axis(name: str, axis: int, ndim: int) -> int:
-    """`axis` counted from the front.
-
-    Raises:
-      ShapeError: there is no such axis.
-    """
-    if not -ndim <= axis < ndim:
-        raise ShapeError(f"{name}: axis {axis} is out of range: the array has {ndim} axes")
-    return axis % ndim
+_as_sizes: Callable[[Any], tuple[int, ...]] = sizes(least=-1).converter
+_as_integer: Callable[[Any], int] = integer().converter
 
 
-def _as_axis(axis: Axis) -> Axis:
-    if axis is None or (isinstance(axis, tuple | list) and not axis):
+def _as_axis(axis: Any) -> Axis:  # noqa: ANN401
+    if axis is None or axis == "None":
         return None
-    if isinstance(axis, tuple | list):
-        return tuple(each.__index__() for each in axis)
-    return axis.__index__()
+    return _as_sizes(axis) or None
+
+
+def _as_order(order: Any) -> int:  # noqa: ANN401
+    return _as_integer(order)
 
 
 def _sum_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -64,16 +64,19 @@ def _mean_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 @attrs.frozen
 class Reduction(Operator):
-    """What the reductions share.
+    """What the reductions share."""
 
-    Attributes:
-      axis: the axis or axes to reduce; None, or none at all, means all of them.
-      keepdims: whether reduced axes stay, with size 1.
-    """
+    axis: Axis = attrs.field(
+        default=None,
+        converter=_as_axis,
+        metadata={
+            "takes": "an integer, or integers, or None",
+            "doc": "the axis or axes to reduce; None, or none at all, means all of them",
+        },
+    )
+    keepdims: bool = flag(False, doc="keep the reduced axes, with size 1")
 
-    axis: Axis = attrs.field(default=None, converter=_as_axis)
-    keepdims: bool = False
-
+    exclude = False  # whether the axes are those to keep
     inputs = ("data",)
     needs_elements: ClassVar[bool] = False  # the reduction of nothing is undefined
 
@@ -85,6 +88,8 @@ class Reduction(Operator):
         axes = tuple(normalize_axis(self.name, axis, ndim) for axis in given)
         if len(set(axes)) < len(axes):
             raise ShapeError(f"{self.name}: axis {self.axis} names an axis twice")
+        if self.exclude:
+            return tuple(axis for axis in range(ndim) if axis not in axes)
         return axes
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -93,20 +98,35 @@ class Reduction(Operator):
         if self.needs_elements and 0 in [shape[axis] for axis in axes]:
             self.refuse("data", shape, f"along axis {self.axis} it needs at least one element")
         if self.keepdims:
-            return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+            return self.kept_shape(shape)
         return tuple(size for axis, size in enumerate(shape) if axis not in axes) or (1,)
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return dtypes[0]
 
+    def _over(self, data: Memory) -> Axis:
+        """The reduced axes as NumPy takes them."""
+        return self.axes(data.ndim) if self.exclude else self.axis
+
     def _kept(self, data: Memory, output: Memory) -> Memory:
         """`output` with its reduced axes in place, so that every kernel may keep them."""
-        axes = self.axes(data.ndim)
-        return output.reshape([1 if axis in axes else size for axis, size in enumerate(data.shape)])
+        return output.reshape(self.kept_shape(data.shape))
+
+    def kept_shape(self, shape: Shape) -> Shape:
+        """The output's shape for an input of a shape, as if reduced axes stayed."""
+        axes = self.axes(len(shape))
+        return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
 
 
 @attrs.frozen
-class Sum(Reduction):
+class _Excluding(Reduction):
+    """A reduction that can be told what to keep."""
+
+    exclude: bool = flag(False, doc="reduce the axes that axis does not name")
+
+
+@attrs.frozen
+class Sum(_Excluding):
     """The sum; integers and bool are summed as int64."""
 
     name = "sum"
@@ -115,11 +135,17 @@ class Sum(Reduction):
         return _sum_type(dtypes[0])
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.add.reduce(data, self.axis, output.dtype, self._kept(data, output), keepdims=True)
+        kept = self._kept(data, output)
+        np.add.reduce(data, self._over(data), output.dtype, kept, keepdims=True)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(Spread(self), *out_grads, *inputs)
 
 
 @attrs.frozen
-class Prod(Reduction):
+class Prod(_Excluding):
     """The product; integers and bool are multiplied as int64."""
 
     name = "prod"
@@ -128,11 +154,17 @@ class Prod(Reduction):
         return _sum_type(dtypes[0])
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.multiply.reduce(data, self.axis, output.dtype, self._kept(data, output), keepdims=True)
+        kept = self._kept(data, output)
+        np.multiply.reduce(data, self._over(data), output.dtype, kept, keepdims=True)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(ProdGradient(self), *inputs, *out_grads)
 
 
 @attrs.frozen
-class Mean(Reduction):
+class Mean(_Excluding):
     """The mean; of integers and bool in float64, of float16 added up in float32."""
 
     name = "mean"
@@ -142,45 +174,66 @@ class Mean(Reduction):
         return _mean_type(dtypes[0])
 
     def forward(self, data: Memory, output: Memory) -> None:
-        kept = self._kept(data, output)
+        kept, over = self._kept(data, output), self._over(data)
         if data.dtype == np.float16:
             # NumPy would add up in float32 by itself, but not where it is given an output.
-            kept[...] = np.mean(data, self.axis, np.float32, keepdims=True)
+            kept[...] = np.mean(data, over, np.float32, keepdims=True)
         else:
-            np.mean(data, self.axis, out=kept, keepdims=True)
+            np.mean(data, over, out=kept, keepdims=True)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(Spread(self, mean=True), *out_grads, *inputs)
 
 
 @attrs.frozen
-class Max(Reduction):
-    """The greatest element; a NaN wins."""
+class Max(_Excluding):
+    """The greatest element; a NaN wins. At a tie each of the greatest gets the whole gradient."""
 
     name = "max"
     needs_elements = True
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.maximum.reduce(data, self.axis, None, self._kept(data, output), keepdims=True)
+        kept = self._kept(data, output)
+        np.maximum.reduce(data, self._over(data), None, kept, keepdims=True)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(ExtremeGradient(self), *inputs, *outputs, *out_grads)
 
 
 @attrs.frozen
-class Min(Reduction):
-    """The least element; a NaN wins."""
+class Min(_Excluding):
+    """The least element; a NaN wins. At a tie each of the least gets the whole gradient."""
 
     name = "min"
     needs_elements = True
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.minimum.reduce(data, self.axis, None, self._kept(data, output), keepdims=True)
+        kept = self._kept(data, output)
+        np.minimum.reduce(data, self._over(data), None, kept, keepdims=True)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(ExtremeGradient(self), *inputs, *outputs, *out_grads)
 
 
 @attrs.frozen
 class Norm(Reduction):
     """The norm of the elements, seen as one vector: `ord` 2 is the Euclidean one, 1 the sum of |x|.
 
-    Attributes:
-      ord: 1 or 2.
+    Where the norm is 0, so is its gradient.
     """
 
-    ord: int = attrs.field(default=2, validator=attrs.validators.in_((1, 2)))
+    ord: int = attrs.field(
+        default=2,
+        converter=_as_order,
+        validator=attrs.validators.in_((1, 2)),
+        metadata={"takes": "1 or 2", "doc": "the order of the norm"},
+    )
 
     name = "norm"
 
@@ -191,9 +244,14 @@ class Norm(Reduction):
         # Squares of float16 overflow beyond 256.
         work = np.dtype(np.float32) if output.dtype == np.float16 else output.dtype
         power = np.absolute(data, dtype=work) if self.ord == 1 else np.square(data, dtype=work)
-        total = np.add.reduce(power, self.axis, keepdims=True)
+        total = np.add.reduce(power, self._over(data), keepdims=True)
         kept = self._kept(data, output)
         np.copyto(kept, total if self.ord == 1 else np.sqrt(total), casting="same_kind")
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(NormGradient(self), *inputs, *outputs, *out_grads)
 
 
 @attrs.frozen
@@ -217,6 +275,11 @@ class _Place(Reduction):
 
     def output_type(self, *_dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return np.dtype(np.int64)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return (None,)
 
 
 @attrs.frozen
@@ -259,3 +322,8 @@ class ArgMaxChannel(Operator):
 
     def forward(self, data: Memory, output: Memory) -> None:
         np.copyto(output, np.argmax(data, axis=1), casting="unsafe")
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return (None,)

@@ -9,18 +9,20 @@ import attrs
 import numpy as np
 
 from actorflow.errors import DTypeError
-from actorflow.ops.elementwise import ELEMENTWISE, Elementwise
+from actorflow.ops.broadcast import SumLike
 from actorflow.ops.operator import Operator
+from actorflow.ops.parameters import data_type
 from actorflow.ops.types import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Scalar, Shape
+    from actorflow.ops.ufunc import Elementwise
 
-__all__ = ["Arange", "Cast", "Clip", "Fill", "WithScalar", "scalar_type", "widened"]
+__all__ = ["Arange", "Cast", "Clip", "ClipGradient", "Fill", "WithScalar", "scalar_type", "widened"]
 
-_POWER: Final = ELEMENTWISE["power"]
 _RANGE: Final = {
     dtype: (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     for dtype in DTYPES
@@ -67,7 +69,7 @@ def scalar_type(
             raise OverflowError(
                 f"{base.name}: {number} does not fit {operand.name}, which holds {low} to {high}"
             )
-        if base is _POWER and number < 0 and not reverse:
+        if base.kernel is np.power and number < 0 and not reverse:
             raise ValueError(
                 f"power: {dtype.name} to the power {number}, but integers have no negative "
                 f"integer powers; {float(number)} gives floats"
@@ -131,28 +133,44 @@ class WithScalar(Operator):
         else:
             self.base.kernel(data, scalar, out=output)
 
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        derivative = self.base.derivatives[1 if self.reverse else 0]
+        if derivative is None:
+            return (None,)
+        typed = isinstance(self.scalar, np.generic)
+        number = self.scalar.item() if isinstance(self.scalar, np.generic) else self.scalar
+        operands = (number, *inputs) if self.reverse else (*inputs, number)
+        grad = derivative(apply, *out_grads, *outputs, *operands)
+        # With a number that keeps its data type, the output may have another than the input.
+        return apply(SumLike(), grad, *inputs) if typed else (grad,)
+
+
+def _bound(value: Any) -> Any:  # noqa: ANN401
+    """A bound as it is given: int64 holds integers that a float would round."""
+    return float(value) if isinstance(value, str) else value
+
+
+def _bound_field(doc: str) -> Any:  # noqa: ANN401
+    return attrs.field(converter=_bound, metadata={"takes": "a number", "doc": doc})
+
 
 @attrs.frozen
 class Clip(Operator):
-    """`min(max(data, a_min), a_max)`; a NaN stays one. Keeps the data type.
+    """`min(max(data, a_min), a_max)`; a NaN stays one. Keeps the data type."""
 
-    Attributes:
-      a_min: the least value.
-      a_max: the greatest value, at least `a_min`.
-    """
-
-    a_min: float = attrs.field()
-    a_max: float = attrs.field()
+    a_min: float = _bound_field("the least value")
+    a_max: float = _bound_field("the greatest value, at least a_min")
 
     name = "clip"
     inputs = ("data",)
     inplace = (("data", "output"),)
     overlap_safe = False
 
-    @a_max.validator
-    def _check(self, _attribute: object, value: float) -> None:
-        if not self.a_min <= value:
-            raise ValueError(f"clip: a_min {self.a_min} is greater than a_max {value}")
+    def __attrs_post_init__(self) -> None:
+        if not self.a_min <= self.a_max:
+            raise ValueError(f"clip: a_min {self.a_min} is greater than a_max {self.a_max}")
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
@@ -171,16 +189,40 @@ class Clip(Operator):
         np.maximum(data, kind(low), out=output)
         np.minimum(output, kind(high), out=output)
 
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(ClipGradient(self.a_min, self.a_max), *inputs, *out_grads)
+
+
+@attrs.frozen
+class ClipGradient(Operator):
+    """`grad` where `data` is between the bounds or at one of them, 0 where it was cut."""
+
+    a_min: float
+    a_max: float
+
+    name = "clip_gradient"
+    inputs = ("data", "grad")
+    inplace = (("grad", "output"),)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return dtypes[0]
+
+    def forward(self, data: Memory, grad: Memory, output: Memory) -> None:
+        inside = np.greater_equal(data, self.a_min)
+        np.logical_and(inside, np.less_equal(data, self.a_max), out=inside)
+        np.multiply(grad, inside, out=output)
+
 
 @attrs.frozen
 class Cast(Operator):
-    """`data` converted to another data type, as NumPy converts: floats lose their fraction.
+    """`data` converted to another data type, as NumPy converts: floats lose their fraction."""
 
-    Attributes:
-      dtype: the data type to convert to.
-    """
-
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Any] = data_type(doc="the data type to convert to")  # noqa: RUF009 -- a field
 
     name = "astype"
     inputs = ("data",)
@@ -191,8 +233,16 @@ class Cast(Operator):
     def output_type(self, *_dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return self.dtype
 
+    def is_identity(self, *shapes: Shape) -> bool:
+        return True
+
     def forward(self, data: Memory, output: Memory) -> None:
         np.copyto(output, data, casting="unsafe")
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return apply(SumLike(), *out_grads, *inputs)
 
 
 @attrs.frozen

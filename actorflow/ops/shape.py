@@ -1,32 +1,24 @@
-"""Operators that move elements without changing them, and the rules for new shapes."""
+"""Operators that move elements without changing them, and the rule for new shapes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import numpy as np
 
 from actorflow.errors import ShapeError
 from actorflow.ops.operator import Operator
-from actorflow.ops.reduce import normalize_axis
-from actorflow.ops.types import prod, supported
+from actorflow.ops.parameters import integer, optional, sizes
+from actorflow.ops.types import MATRIX, normalize_axis, prod
 
 if TYPE_CHECKING:
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
-__all__ = [
-    "BroadcastTo",
-    "Concat",
-    "Copy",
-    "Flatten",
-    "ReshapeLike",
-    "Transpose",
-    "expanded_shape",
-    "flattened_shape",
-    "reshaped",
-]
+__all__ = ["Flip", "SwapAxis", "Transpose", "reshaped"]
+
+_LARGE: Final = 1024  # rows and columns from which a matrix is transposed in strips
 
 
 def reshaped(shape: Shape, new: tuple[int, ...]) -> Shape:
@@ -56,98 +48,49 @@ def reshaped(shape: Shape, new: tuple[int, ...]) -> Shape:
     return tuple(sizes) or (1,)
 
 
-def flattened_shape(shape: Shape) -> Shape:
-    """The first axis kept, the others merged into one."""
-    return (shape[0], prod(shape[1:]))
+def _copy(output: Memory, moved: Memory) -> None:
+    """Copy with the axes in another order.
 
-
-def expanded_shape(shape: Shape, axis: int) -> Shape:
-    """`shape` with an axis of size 1 put in at `axis`.
-
-    Raises:
-      ShapeError: there is no such place.
+    Column by column, a large matrix would need a line of the cache for each element, since a line
+    that has just been read is gone before its next element's turn. So it is done in strips of
+    columns, as wide as a line of 64 bytes.
     """
-    place = normalize_axis("expand_dims", axis, len(shape) + 1)
-    return (*shape[:place], 1, *shape[place:])
+    if output.ndim != MATRIX or min(output.shape) < _LARGE or moved.flags.c_contiguous:
+        np.copyto(output, moved)
+        return
+    step = max(1, 64 // output.itemsize)
+    for start in range(0, output.shape[1], step):
+        np.copyto(output[:, start : start + step], moved[:, start : start + step])
 
 
-@attrs.frozen
-class Copy(Operator):
-    """The same elements in memory of their own."""
+class _Moved(Operator):
+    """What the operators share that move elements and, applied twice, put them back."""
 
-    name = "copy"
+    __slots__ = ()
+
     inputs = ("data",)
-    inplace = (("data", "output"),)
-    overlap_safe = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        return shapes[0]
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return dtypes[0]
-
-    def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data, casting="unsafe")
-
-
-@attrs.frozen
-class Flatten(Operator):
-    """All axes but the first as one."""
-
-    name = "Flatten"
-    inputs = ("data",)
-    inplace = (("data", "output"),)
-    is_view = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        return flattened_shape(shapes[0])
-
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
-
-    def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data.reshape(output.shape))
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
     ) -> Handles:
-        return apply(ReshapeLike(), *out_grads, *inputs)
+        return apply(self, *out_grads)
 
 
 @attrs.frozen
-class ReshapeLike(Operator):
-    """The elements of `lhs` in the shape of `rhs`, of which nothing else is used."""
+class Transpose(_Moved):
+    """The axes in another order."""
 
-    name = "reshape_like"
-    inputs = ("lhs", "rhs")
-    inplace = (("lhs", "output"),)
-    is_view = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        lhs, rhs = shapes
-        if prod(lhs) != prod(rhs):
-            self.refuse("lhs", lhs, f"rhs {rhs} has {prod(rhs)} elements, and it {prod(lhs)}")
-        return rhs
-
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
-
-    def forward(self, lhs: Memory, rhs: Memory, output: Memory) -> None:
-        np.copyto(output, lhs.reshape(output.shape))
-
-
-@attrs.frozen
-class Transpose(Operator):
-    """The axes in another order.
-
-    Attributes:
-      axes: which input axis each output axis is; None, or none at all, reverses them.
-    """
-
-    axes: tuple[int, ...] | None = None
+    axes: tuple[int, ...] | None = optional(
+        sizes(
+            least=-1,
+            doc="which input axis each output axis is; None, or none at all, reverses them",
+        )
+    )
 
     name = "transpose"
-    inputs = ("data",)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -157,80 +100,51 @@ class Transpose(Operator):
             self.refuse("data", shape, f"axes {self.axes} do not name each of its axes once")
         return tuple(shape[axis] for axis in self.axes)
 
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
-
     def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data.transpose(self.axes or None))
+        _copy(output, data.transpose(self.axes or None))
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        if not self.axes:
+            return apply(self, *out_grads)
+        order = [axis % len(self.axes) for axis in self.axes]
+        return apply(Transpose(tuple(map(order.index, range(len(order))))), *out_grads)
 
 
 @attrs.frozen
-class BroadcastTo(Operator):
-    """Axes of size 1 repeated.
+class SwapAxis(_Moved):
+    """Two axes in each other's place."""
 
-    Attributes:
-      shape: the shape to give, with as many axes as the input or more; 0 keeps an axis's size.
-    """
+    dim1: int = integer(0, doc="the one axis")
+    dim2: int = integer(0, doc="the other axis")
 
-    shape: tuple[int, ...]
-
-    name = "broadcast_to"
-    inputs = ("data",)
-    overlap_safe = True
+    name = "SwapAxis"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        (shape,) = shapes
-        lead = len(self.shape) - len(shape)
-        target = tuple(
-            shape[axis - lead] if size == 0 and axis >= lead else size
-            for axis, size in enumerate(self.shape)
+        found = list(shapes[0])
+        one, other = (
+            normalize_axis(self.name, each, len(found)) for each in (self.dim1, self.dim2)
         )
-        fits = lead >= 0 and all(
-            got in (1, size) for got, size in zip(shape, target[lead:], strict=True)
-        )
-        if not fits:
-            self.refuse("data", shape, f"only axes of size 1 can become those of {self.shape}")
-        return target
-
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
+        found[one], found[other] = found[other], found[one]
+        return tuple(found)
 
     def forward(self, data: Memory, output: Memory) -> None:
-        np.copyto(output, data, casting="unsafe")
+        _copy(output, data.swapaxes(self.dim1, self.dim2))
 
 
 @attrs.frozen
-class Concat(Operator):
-    """Arrays one behind the other along an axis; different data types are promoted.
+class Flip(_Moved):
+    """The elements in the opposite order along some axes."""
 
-    Attributes:
-      num_args: how many.
-      axis: the axis along which they follow each other; the other sizes need to be equal.
-    """
+    axis: tuple[int, ...] = sizes(least=-1, doc="the axis or axes to turn round")
 
-    num_args: int = attrs.field(validator=attrs.validators.ge(1))
-    axis: int = 0
-
-    name = "concatenate"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(f"arg{index}" for index in range(self.num_args))
+    name = "flip"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        first = shapes[0]
-        axis = normalize_axis(self.name, self.axis, len(first))
-        for index, shape in enumerate(shapes):
-            if len(shape) != len(first) or any(
-                size != first[each] for each, size in enumerate(shape) if each != axis
-            ):
-                self.refuse(
-                    f"arg{index}", shape, f"it needs arg0's {first} in all axes but axis {axis}"
-                )
-        return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+        for each in self.axis:
+            normalize_axis(self.name, each, len(shapes[0]))
+        return shapes[0]
 
-    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return supported(np.result_type(*dtypes))
-
-    def forward(self, *arrays: Memory) -> None:
-        np.concatenate(arrays[:-1], self.axis, arrays[-1], casting="same_kind")
+    def forward(self, data: Memory, output: Memory) -> None:
+        np.copyto(output, np.flip(data, self.axis))

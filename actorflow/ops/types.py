@@ -20,6 +20,7 @@ __all__ = [
     "as_dtype",
     "as_shape",
     "is_floating",
+    "normalize_axis",
     "prod",
     "supported",
 ]
@@ -121,3 +122,14 @@ def prod(sizes: Shape) -> int:
     for size in sizes:
         total *= size
     return total
+
+
+def normalize_axis(name: str, axis: int, ndim: int) -> int:
+    """`axis` counted from the front.
+
+    Raises:
+      ShapeError: there is no such axis.
+    """
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"{name}: axis {axis} is out of range: the array has {ndim} axes")
+    return axis % ndim
