@@ -1,6 +1,8 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
+from actorflow.ops.activation import Activation
 from actorflow.ops.dense import Dot, FullyConnected
+from actorflow.ops.dropout import Dropout
 from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
 from actorflow.ops.index import (
     Assign,
@@ -12,6 +14,8 @@ from actorflow.ops.index import (
     Take,
     indexed_shape,
 )
+from actorflow.ops.leaky import LeakyReLU
+from actorflow.ops.loss import MakeLoss, SoftmaxOutput
 from actorflow.ops.operator import Operator
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
@@ -28,6 +32,11 @@ from actorflow.ops.reduce import (
     Sum,
     normalize_axis,
 )
+from actorflow.ops.regression import (
+    LinearRegressionOutput,
+    LogisticRegressionOutput,
+    MAERegressionOutput,
+)
 from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type, widened
 from actorflow.ops.shape import (
     BroadcastTo,
@@ -38,6 +47,7 @@ from actorflow.ops.shape import (
     flattened_shape,
     reshaped,
 )
+from actorflow.ops.softmax import LogSoftmax, Softmax, SoftmaxActivation
 from actorflow.ops.types import (
     DTYPES,
     DTypeLike,
@@ -49,10 +59,13 @@ from actorflow.ops.types import (
     is_floating,
     prod,
 )
+from actorflow.ops.update import AdamUpdate, SGDMomUpdate, SGDUpdate
 
 __all__ = [
     "DTYPES",
     "ELEMENTWISE",
+    "Activation",
+    "AdamUpdate",
     "Arange",
     "ArgMax",
     "ArgMaxChannel",
@@ -67,11 +80,18 @@ __all__ = [
     "Copy",
     "DTypeLike",
     "Dot",
+    "Dropout",
     "Elementwise",
     "Fill",
     "FillElement0Index",
     "FullyConnected",
     "GetItem",
+    "LeakyReLU",
+    "LinearRegressionOutput",
+    "LogSoftmax",
+    "LogisticRegressionOutput",
+    "MAERegressionOutput",
+    "MakeLoss",
     "Max",
     "Mean",
     "Memory",
@@ -83,10 +103,15 @@ __all__ = [
     "Prod",
     "RandInt",
     "Reduction",
+    "SGDMomUpdate",
+    "SGDUpdate",
     "Scalar",
     "SetItem",
     "Shape",
     "Shuffle",
+    "Softmax",
+    "SoftmaxActivation",
+    "SoftmaxOutput",
     "Sum",
     "Take",
     "Transpose",
