@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 __all__ = [
     "BLOCK",
     "all_floating",
+    "at_least_zero",
+    "at_most_zero",
     "blocks",
     "check_floating",
     "integers",
     "run",
+    "select",
     "space",
     "working_type",
 ]
@@ -50,6 +53,36 @@ def blocks(count: int, size: int = BLOCK) -> Iterator[slice]:
 def working_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """What numbers of a floating type are computed in."""
     return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def at_least_zero(data: Memory, output: Memory) -> None:
+    """Fill `output` with `data`, and 0 where that is less; NaN stays.
+
+    NumPy's `clip` takes a third of the time of its `maximum` with a number.
+    """
+    data.clip(0, np.inf, out=output)
+
+
+def at_most_zero(data: Memory, output: Memory) -> None:
+    """Fill `output` with `data`, and 0 where that is greater; NaN stays."""
+    data.clip(-np.inf, 0, out=output)
+
+
+def select(values: Memory, kept: Memory, output: Memory, room: Memory) -> None:
+    """Fill `output` with `values` where `kept` is True, and with 0 elsewhere.
+
+    The bits are multiplied as integers, by 1 or 0: a product of floats would not be 0 for an
+    infinity, and NumPy's own selection takes five times as long.
+
+    Args:
+      values: floating point numbers.
+      kept: for each of them a bool.
+      output: may be `values`.
+      room: to work in, of the same type.
+    """
+    bits = integers(room)
+    np.copyto(bits, kept.view(np.int8))
+    np.multiply(integers(values), bits, integers(output))
 
 
 def integers(floats: Memory) -> Memory:
@@ -89,29 +122,26 @@ def run(
       writes: what it fills.
       scratch: what `space` asked for.
     """
-    reads = [array.reshape(-1) for array in reads]
-    writes = [array.reshape(-1) for array in writes]
-    work = working_type(writes[0].dtype)
-    rows = list(scratch[0]) if scratch else []
-    for part in blocks(writes[0].size):
-        size = part.stop - part.start
-        spare = iter(rows)
-        given = []
-        for array in reads:
-            block = array[part]
-            if array.dtype != work:
-                converted = next(spare)[:size]
-                np.copyto(converted, block, casting="unsafe")
-                block = converted
-            given.append(block)
-        found = []
-        for array in writes:
-            block = array[part] if array.dtype == work else next(spare)[:size]
-            found.append((array, block))
-        kernel(*given, *(block for _, block in found), *(row[:size] for row in spare))
-        for array, block in found:
-            if array.dtype != work:
-                np.copyto(array[part], block, casting="same_kind")
+    arrays = [array if array.ndim == 1 else array.reshape(-1) for array in (*reads, *writes)]
+    count, work, first = arrays[-1].size, working_type(arrays[-1].dtype), len(reads)
+    rows: Sequence[Memory] = tuple(scratch[0]) if scratch else ()
+    staged = [index for index, array in enumerate(arrays) if array.dtype != work]
+    if count <= BLOCK and not staged:
+        kernel(*arrays, *rows)
+        return
+    for start in range(0, count, BLOCK):
+        given = [array[start : start + BLOCK] for array in arrays]
+        if start + BLOCK > count:
+            rows = [row[: count - start] for row in rows]
+        for index, row in zip(staged, rows, strict=False):
+            if index < first:
+                np.copyto(row, given[index], casting="unsafe")
+            given[index] = row
+        kernel(*given, *rows[len(staged) :])
+        for index in staged:
+            if index >= first:
+                target = arrays[index][start : start + BLOCK]
+                np.copyto(target, given[index], casting="same_kind")
 
 
 def all_floating(

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from actorflow.errors import DTypeError
-from actorflow.ops.blocks import BLOCK, all_floating, blocks, integers
+from actorflow.ops.blocks import BLOCK, all_floating, blocks, select
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, flag, number, sizes
 from actorflow.ops.reduce import normalize_axis
@@ -203,8 +203,4 @@ class DropoutGradient(Operator):
 def _masked(data: Memory, kept: Memory, scale: float, output: Memory, room: Memory) -> None:
     """Fill `output` with `data * scale` where it is kept, and with 0 elsewhere."""
     np.multiply(data, scale, output)
-    # The mask as bits, -1 or 0: a product with it would be slower, and not 0 for an infinity.
-    bits = integers(room)[: data.size]
-    np.negative(kept.view(np.int8), out=bits, dtype=bits.dtype)
-    values = integers(output)
-    np.bitwise_and(values, bits, values)
+    select(output, kept, output, room[: data.size])

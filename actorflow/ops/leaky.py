@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from actorflow.ops.blocks import BLOCK, all_floating, blocks, run, space, working_type
+from actorflow.ops.blocks import (
+    BLOCK,
+    all_floating,
+    at_least_zero,
+    at_most_zero,
+    blocks,
+    run,
+    space,
+    working_type,
+)
 from actorflow.ops.elementwise import ELEMENTWISE
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, number
@@ -125,10 +134,10 @@ class LeakyReLU(Operator):
         (np.maximum if self.slope <= 1 else np.minimum)(data, room, out=output)
 
     def _elu(self, data: Memory, output: Memory, room: Memory) -> None:
-        np.minimum(data, 0, out=room)
+        at_most_zero(data, room)
         np.expm1(room, room)
         np.multiply(room, self.slope, room)
-        np.maximum(data, 0, out=output)
+        at_least_zero(data, output)
         np.add(output, room, output)
 
     def _rrelu(
@@ -245,7 +254,7 @@ class LeakyReLUGradient(Operator):
     ) -> None:
         if 0 <= self.slope <= 1:
             np.greater(by, 0, room)
-            np.maximum(room, self.slope, out=room)
+            room.clip(self.slope, 1, out=room)
         else:
             np.less_equal(by, 0, room)
             np.multiply(room, self.slope - 1, room)
@@ -256,7 +265,7 @@ class LeakyReLUGradient(Operator):
         # slope * exp(x) is the output + slope where x is negative.
         np.greater(by, 0, more)
         np.multiply(more, 1 - self.slope, more)
-        np.minimum(by, 0, out=room)
+        at_most_zero(by, room)
         np.add(room, self.slope, room)
         np.add(room, more, room)
         np.multiply(grad, room, data_grad)
@@ -308,7 +317,7 @@ class PReLUGradient(Operator):
             block, above = data[samples, channels], grad[samples, channels]
             work = room[: block.size].reshape(block.shape)
             if gamma_grad is not None:
-                np.minimum(block, 0, out=work)
+                at_most_zero(block, work)
                 np.multiply(work, above, work)
                 total[channels] += np.add.reduce(work, (0, 2))
             if target is not None:
@@ -329,9 +338,9 @@ def _prelu(data: Memory, gamma: Memory, output: Memory, room: Memory) -> None:
     for samples, channels in _parts(shape):
         block, target = data[samples, channels], output[samples, channels]
         work = room[: block.size].reshape(block.shape)
-        np.minimum(block, 0, out=work)
+        at_most_zero(block, work)
         np.multiply(work, slopes[channels], work)
-        np.maximum(block, 0, out=target)
+        at_least_zero(block, target)
         np.add(target, work, target, casting="same_kind")
 
 

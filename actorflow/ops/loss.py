@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import numpy as np
@@ -26,6 +26,9 @@ __all__ = [
     "SoftmaxOutputGradient",
     "WithLabel",
 ]
+
+# Each block costs a dozen calls for its labels, whatever the number of classes.
+_BLOCK: Final = 4 * BLOCK
 
 
 class WithLabel(Operator):
@@ -206,7 +209,7 @@ class SoftmaxOutputGradient(Operator):
         # A label counts for 1 - alpha, and each other class for its part of alpha.
         others = layer.smooth_alpha / max(1, k - 1)
         at_label = scale * (1 - layer.smooth_alpha - others)
-        for part in blocks(outer, max(1, BLOCK // (k * inner))):
+        for part in blocks(outer, max(1, _BLOCK // (k * inner))):
             found, classes = data_grad[part], _classes(label[part])
             if scale != 1:
                 np.multiply(output[part], scale, found)
@@ -230,15 +233,19 @@ class SoftmaxOutputGradient(Operator):
         Raises:
           IndexError: there is no such class.
         """
-        if classes.min() < 0 or classes.max() >= k:
-            wrong = classes[(classes < 0) | (classes >= k)][0]
+        wrong = classes.view(np.uint64) >= k  # as are all negative ones, seen so
+        if wrong.any():
             raise IndexError(
-                f"{self.layer.name}: label has the class {wrong}, but data has {k} classes, "
-                f"0 to {k - 1}; use_ignore with ignore_label leaves one class out"
+                f"{self.layer.name}: label has the class {classes[wrong][0]}, but data has {k} "
+                f"classes, 0 to {k - 1}; use_ignore with ignore_label leaves one class out"
             )
         outer, inner = classes.shape
-        start = np.arange(0, outer * k * inner, k * inner)[:, np.newaxis]
-        places: Memory = classes * inner + start + np.arange(inner)
+        places: Memory
+        if inner == 1:
+            places = classes[:, 0] + np.arange(0, outer * k, k)
+        else:
+            start = np.arange(0, outer * k * inner, k * inner)[:, np.newaxis]
+            places = classes * inner + start + np.arange(inner)
         return places
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import attrs
 import numpy as np
 
-from actorflow.ops.blocks import BLOCK, all_floating, blocks, working_type
+from actorflow.ops.blocks import BLOCK as SMALL_BLOCK, all_floating, blocks, working_type
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, data_type, flag, integer, number, optional
 from actorflow.ops.reduce import normalize_axis
@@ -35,6 +35,7 @@ __all__ = [
     "split_at",
 ]
 
+_BLOCK: Final = 2 * SMALL_BLOCK  # one array takes part here, or two
 _NARROW: Final = 40  # rows up to this long are faster as columns, by measurement
 
 View: TypeAlias = tuple[int, int, int]
@@ -52,7 +53,7 @@ def split_at(shape: Shape, axis: int) -> View:
 def softmax_space(view: View, dtype: np.dtype[Any], arrays: int) -> Space:
     """Scratch space: as many blocks as there are arrays, one after the other."""
     outer, k, inner = view
-    columns = min(outer * inner, max(1, BLOCK // max(k, 1)))
+    columns = min(outer * inner, max(1, _BLOCK // max(k, 1)))
     return (((arrays, k * columns), working_type(dtype)),)
 
 
@@ -66,7 +67,7 @@ def _parts(view: View) -> Iterator[tuple[slice, slice]]:
     outer, k, inner = view
     if not outer * k * inner:
         return
-    columns = max(1, BLOCK // k)
+    columns = max(1, _BLOCK // k)
     for some in blocks(outer, max(1, columns // inner)):
         for part in blocks(inner, columns):
             yield some, part

@@ -80,10 +80,7 @@ class _Update(Operator):
 
     def clipped(self, grad: Memory, room: Memory) -> Memory:
         bound = self.clip_gradient
-        if bound <= 0:
-            return grad
-        np.minimum(grad, bound, out=room)
-        return np.maximum(room, -bound, out=room)
+        return grad.clip(-bound, bound, out=room) if bound > 0 else grad
 
     def slope(self, weight: Memory, grad: Memory, one: Memory, two: Memory) -> Memory:
         """`lr * (grad + wd * weight)`, in `two`."""
