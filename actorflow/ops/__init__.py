@@ -9,7 +9,9 @@ from actorflow.ops.basic import (
     ZerosLike,
 )
 from actorflow.ops.broadcast import BroadcastAxis, BroadcastLike, BroadcastTo, SumLike
+from actorflow.ops.activation import Activation
 from actorflow.ops.dense import Dot, FullyConnected
+from actorflow.ops.dropout import Dropout
 from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
 from actorflow.ops.embedding import Embedding
 from actorflow.ops.index import (
@@ -22,6 +24,8 @@ from actorflow.ops.index import (
     Take,
     indexed_shape,
 )
+from actorflow.ops.leaky import LeakyReLU
+from actorflow.ops.loss import MakeLoss, SoftmaxOutput
 from actorflow.ops.operator import Operator
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
@@ -44,12 +48,24 @@ from actorflow.ops.reshape import (
     Reshape,
     ReshapeLike,
     coded_shape,
+from actorflow.ops.regression import (
+    LinearRegressionOutput,
+    LogisticRegressionOutput,
+    MAERegressionOutput,
+)
+from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type, widened
+from actorflow.ops.shape import (
+    BroadcastTo,
+    Concat,
+    Copy,
+    Transpose,
     expanded_shape,
     flattened_shape,
 )
 from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type, widened
 from actorflow.ops.shape import Flip, SwapAxis, Transpose, reshaped
 from actorflow.ops.slicing import Concat, Slice, SliceAxis, SliceChannel
+from actorflow.ops.softmax import LogSoftmax, Softmax, SoftmaxActivation
 from actorflow.ops.types import (
     DTYPES,
     DTypeLike,
@@ -61,10 +77,13 @@ from actorflow.ops.types import (
     is_floating,
     prod,
 )
+from actorflow.ops.update import AdamUpdate, SGDMomUpdate, SGDUpdate
 
 __all__ = [
     "DTYPES",
     "ELEMENTWISE",
+    "Activation",
+    "AdamUpdate",
     "Arange",
     "ArgMax",
     "ArgMaxChannel",
@@ -83,6 +102,7 @@ __all__ = [
     "DTypeLike",
     "Dot",
     "ElementWiseSum",
+    "Dropout",
     "Elementwise",
     "Embedding",
     "ExpandDims",
@@ -93,6 +113,12 @@ __all__ = [
     "FullyConnected",
     "GetItem",
     "Identity",
+    "LeakyReLU",
+    "LinearRegressionOutput",
+    "LogSoftmax",
+    "LogisticRegressionOutput",
+    "MAERegressionOutput",
+    "MakeLoss",
     "Max",
     "Mean",
     "Memory",
@@ -107,6 +133,8 @@ __all__ = [
     "Reduction",
     "Reshape",
     "ReshapeLike",
+    "SGDMomUpdate",
+    "SGDUpdate",
     "Scalar",
     "SetItem",
     "Shape",
@@ -114,6 +142,9 @@ __all__ = [
     "Slice",
     "SliceAxis",
     "SliceChannel",
+    "Softmax",
+    "SoftmaxActivation",
+    "SoftmaxOutput",
     "Sum",
     "SumLike",
     "SwapAxis",
