@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from actorflow.errors import ParameterError
-from actorflow.ops import unroll
+from actorflow.ops import half, unroll
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
 from actorflow.ops.types import prod
@@ -61,10 +61,10 @@ class Convolution(Operator):
     `(num_filter, channels / num_group, *kernel)`, `bias` `(num_filter,)`, and the output is
     `(n, num_filter, *out)` with `out = (size + 2 pad - dilate (kernel - 1) - 1) // stride + 1`:
 
-        output[n, f, y] = bias[f] + sum over c, i of weight[f, c, i] data[n, c, y stride + i dilate - pad]
+        output[n, f, y] = bias[f] + sum of weight[f, c, i] data[n, c, y stride + i dilate - pad]
 
-    where the data is 0 outside. With several groups each sees its own share of the channels. It
-    is computed as matrix products; float16 is computed in float32.
+    over all c and i, where the data is 0 outside. With several groups each sees its own share of
+    the channels. It is computed as matrix products; float16 is computed in float32.
     """
 
     kernel: tuple[int, ...] = sizes(least=1, doc="the size of the kernel: w, (h, w) or (d, h, w)")
@@ -148,12 +148,12 @@ class Convolution(Operator):
 
     def forward(self, *arrays: Memory) -> None:
         count = len(self.inputs)
-        data, weight, *bias = (_wide(array) for array in arrays[:count])
+        data, weight, *bias = (half.wide(array) for array in arrays[:count])
         output, *work = arrays[count:]
-        target = _target(output)
+        target = half.target(output)
         how = planned(self, data.shape)
         unroll.convolve(how, data, weight, bias[0] if bias else None, target, tuple(work))
-        _deliver(target, output)
+        half.deliver(target, output)
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
@@ -202,14 +202,14 @@ class ConvolutionGradient(Operator):
         return _as_scratch(tuple(max(pair) for pair in both), dtypes[0])
 
     def forward(self, *arrays: Memory) -> None:
-        data, weight, grad = (_wide(array) for array in arrays[:3])
+        data, weight, grad = (half.wide(array) for array in arrays[:3])
         wanted = arrays[3 : 3 + len(self.outputs)]
         work = arrays[3 + len(self.outputs) :]
         how = planned(self.layer, data.shape)
         for name, output in zip(self.layer.inputs, wanted, strict=True):
             if output is None:
                 continue
-            target = _target(output)
+            target = half.target(output)
             if name == "data":
                 unroll.spread(how, grad, weight, target, work)
             elif name == "weight":
@@ -217,7 +217,7 @@ class ConvolutionGradient(Operator):
             else:
                 count = prod(grad.shape[2:])
                 np.add.reduce(grad.reshape(-1, self.layer.num_filter, count), (0, 2), out=target)
-            _deliver(target, output)
+            half.deliver(target, output)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -231,26 +231,15 @@ def planned(layer: Convolution, data: Shape) -> unroll.Plan:
 
 def _window(layer: Convolution) -> tuple[Shape, Shape, Shape, Shape]:
     axes = len(layer.kernel)
-    return layer.kernel, layer.stride or (1,) * axes, layer.dilate or (1,) * axes, layer.pad or (0,) * axes
+    return (
+        layer.kernel,
+        layer.stride or (1,) * axes,
+        layer.dilate or (1,) * axes,
+        layer.pad or (0,) * axes,
+    )
 
 
 def _as_scratch(
     work: tuple[Shape, ...], dtype: np.dtype[Any]
 ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
-    computed = np.dtype(np.float32) if dtype == np.float16 else dtype
-    return tuple((shape, computed) for shape in work)
-
-
-def _wide(array: Memory) -> Memory:
-    """What to compute with: float32 for float16, for which there is no matrix product."""
-    return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def _target(output: Memory) -> Memory:
-    """What to compute into."""
-    return np.empty(output.shape, np.float32) if output.dtype == np.float16 else output
-
-
-def _deliver(target: Memory, output: Memory) -> None:
-    if target is not output:
-        np.copyto(output, target, casting="same_kind")
+    return tuple((shape, half.computed_in(dtype)) for shape in work)

@@ -1,10 +1,10 @@
 """Convolution as matrix products: the three kernels, forward and both gradients.
 
-Each position of the kernel sees the (padded) input as a strided view. Copied side by side, these
-views are the columns of a matrix, and the convolution is the weights times that matrix (K. Chellapilla,
+Each position of the kernel sees the (padded) input as a strided view. Copied one below the other,
+these views are a matrix, and the convolution is the weights times that matrix (K. Chellapilla,
 S. Puri, P. Simard: High Performance Convolutional Neural Networks for Document Processing, 2006).
-The matrix is made for a few images or lines at a time, so that it stays in the cache, and in the
-one of three ways that moves least:
+The matrix is made for a few images or lines at a time, so that it stays in the cache, and in one
+of three ways:
 
 - by *lines*: only the kernel's axes but the first are unrolled. The first one shifts that matrix by
   whole lines, so that its products are of parts of the same memory; they are added up.
@@ -34,7 +34,7 @@ __all__ = ["Plan", "convolve", "correlate", "plan", "spread"]
 
 # Elements of the unrolled matrix at a time, and of a merged one, measured on a core with 1 MB of
 # cache of its own: one that is too small for fast products costs more than one that is too large.
-_BLOCK: Final = 1 << 19
+_BLOCK: Final = 1 << 20
 _MERGED: Final = 1 << 21
 _DEEP: Final = 48  # rows from which on a product by lines is fast
 _SMALL: Final = 256  # positions below which a product per image is slow
@@ -176,10 +176,8 @@ def _shaped(flat: Memory, *shape: int) -> Memory:
 
 def _inside(plan: Plan, padded: Memory) -> Memory:
     """The part of a padded input that is not padding."""
-    places = tuple(
-        slice(pad, pad + size) for pad, size in zip(plan.pad, plan.size, strict=True)
-    )
-    inside: Memory = padded[(..., *places)]
+    places = tuple(slice(pad, pad + size) for pad, size in zip(plan.pad, plan.size, strict=True))
+    inside: Memory = padded[(slice(None),) * 3 + places]
     return inside
 
 
@@ -200,7 +198,7 @@ def _windows(plan: Plan, padded: Memory, first: int, lines: int) -> Memory:
 
 
 def _columns(plan: Plan, flat: Memory, count: int, lines: int) -> tuple[Memory, Memory]:
-    """Memory of the matrix: as the windows see it, and as the product, `([count,] groups, k, p)`."""
+    """Memory of the matrix: shaped as the windows, and as `([count,] groups, depth, positions)`."""
     window = (plan.lines_in(lines), *plan.out[1:])
     if plan.merged:
         memory = _shaped(flat, plan.groups, plan.channels, *plan.unrolled, count, *window)
@@ -294,7 +292,7 @@ def _above(plan: Plan, grads: Memory, product: Memory) -> Memory:
 def spread(
     plan: Plan, grad: Memory, weight: Memory, data_grad: Memory, work: tuple[Memory, ...]
 ) -> None:
-    """The gradient of the data, `data_grad`, from that of the output: the transposed convolution."""
+    """The transposed convolution: the gradient of the data from that of the output, `grad`."""
     padded, flat, product, tapped = work
     weights = _by_tap(plan, weight, tapped).swapaxes(2, 3)
     target = _sides(plan, data_grad, plan.channels, plan.size)
@@ -320,9 +318,7 @@ def spread(
             np.copyto(part, _inside(plan, whole))
 
 
-def _unfold(
-    plan: Plan, above: Memory, weights: Memory, matrix: Memory, product: Memory
-) -> None:
+def _unfold(plan: Plan, above: Memory, weights: Memory, matrix: Memory, product: Memory) -> None:
     """The gradient of the matrix: the sum of the taps' products, each at its lines."""
     width = above.shape[-1]
     np.matmul(weights[0], above, matrix[..., :width])
@@ -369,4 +365,7 @@ def correlate(
                     np.add(total[tap], each, total[tap])
     if plan.taps > 1:
         theirs = weight_grad.reshape(plan.groups, plan.filters, plan.channels, *plan.kernel)
-        np.copyto(theirs, np.moveaxis(total.reshape(plan.taps, *shape[:2], plan.channels, *plan.unrolled), 0, 3))
+        np.copyto(
+            theirs,
+            np.moveaxis(total.reshape(plan.taps, *shape[:2], plan.channels, *plan.unrolled), 0, 3),
+        )

@@ -4,8 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from actorflow.errors import ParameterError, ShapeError
 from actorflow.ops import eager
@@ -114,9 +113,7 @@ def test_blocks_do_not_show(monkeypatch, data, made, block):
     monkeypatch.undo()
     planned.cache_clear()
     np.testing.assert_allclose(output, by_points(layer, *arrays), rtol=1e-12, atol=1e-12)
-    for ours, theirs in zip(
-        grads, eager.gradient(layer, arrays, (output,), (above,)), strict=True
-    ):
+    for ours, theirs in zip(grads, eager.gradient(layer, arrays, (output,), (above,)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
@@ -160,9 +157,7 @@ def test_any_window(data):
     (output,) = eager.apply(layer, *arrays)
     np.testing.assert_allclose(output, by_points(layer, *arrays), rtol=1e-11, atol=1e-11)
     above = np.random.default_rng(1).normal(size=output.shape)
-    for array, grad in zip(
-        arrays, eager.gradient(layer, arrays, (output,), (above,)), strict=True
-    ):
+    for array, grad in zip(arrays, eager.gradient(layer, arrays, (output,), (above,)), strict=True):
         np.testing.assert_allclose((array * grad).sum(), (output * above).sum(), atol=1e-9)
 
 
