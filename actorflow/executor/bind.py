@@ -21,6 +21,7 @@ __all__ = ["bind", "simple_bind"]
 
 GRAD_REQS = ("write", "add", "null")
 
+
 def bind(
     symbol: Symbol,
     ctx: Context | None,

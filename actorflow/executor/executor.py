@@ -250,9 +250,7 @@ class Executor:
         grads, sums = backward_heads(self._heads, head_grads, wanted)
         bound.update({node: wanted[of][1] for node, of in sums.items()})
         targets = [*self.outputs, *(grad for _, grad in wanted.values())]
-        return Program(
-            [*heads, *grads], targets, bound, self.context, [len(heads), len(grads)]
-        )
+        return Program([*heads, *grads], targets, bound, self.context, [len(heads), len(grads)])
 
     def debug_str(self) -> str:
         """The plan as text: every operator in its order, and how much memory there is."""

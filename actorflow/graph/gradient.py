@@ -82,7 +82,9 @@ def _through(
 
     def apply(operator: Operator, *inputs: Entry) -> tuple[Entry, ...]:
         nonlocal count
-        made = Node(operator, f"{node.name}_backward{count or ''}", inputs, node.attributes, node.site)
+        made = Node(
+            operator, f"{node.name}_backward{count or ''}", inputs, node.attributes, node.site
+        )
         count += 1
         return made.entries()
 

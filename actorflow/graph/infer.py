@@ -121,9 +121,7 @@ class _Inference:
             self.source[entry] = node
         elif before != value:
             kind = ShapeError if self.what == "shape" else DTypeError
-            message = (
-                f"{node.name}: {entry.name} has {self.what} {before}, but needs {value} here"
-            )
+            message = f"{node.name}: {entry.name} has {self.what} {before}, but needs {value} here"
             error = kind(message)
             self._explain(error, node, node.operator)
             raise error

@@ -1,18 +1,17 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
-from actorflow.ops.basic import (
-    BlockGrad,
-    Copy,
-    ElementWiseSum,
-    Identity,
-    OnesLike,
-    ZerosLike,
-)
-from actorflow.ops.broadcast import BroadcastAxis, BroadcastLike, BroadcastTo, SumLike
 from actorflow.ops.activation import Activation
+from actorflow.ops.basic import BlockGrad, Copy, ElementWiseSum, Identity, OnesLike, ZerosLike
+from actorflow.ops.broadcast import (
+    BroadcastAxis,
+    BroadcastLike,
+    BroadcastTo,
+    SumLike,
+    broadcast_shapes,
+)
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.dropout import Dropout
-from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
+from actorflow.ops.elementwise import ELEMENTWISE
 from actorflow.ops.embedding import Embedding
 from actorflow.ops.index import (
     Assign,
@@ -40,7 +39,11 @@ from actorflow.ops.reduce import (
     Prod,
     Reduction,
     Sum,
-    normalize_axis,
+)
+from actorflow.ops.regression import (
+    LinearRegressionOutput,
+    LogisticRegressionOutput,
+    MAERegressionOutput,
 )
 from actorflow.ops.reshape import (
     ExpandDims,
@@ -48,17 +51,6 @@ from actorflow.ops.reshape import (
     Reshape,
     ReshapeLike,
     coded_shape,
-from actorflow.ops.regression import (
-    LinearRegressionOutput,
-    LogisticRegressionOutput,
-    MAERegressionOutput,
-)
-from actorflow.ops.scalar import Arange, Cast, Clip, Fill, WithScalar, scalar_type, widened
-from actorflow.ops.shape import (
-    BroadcastTo,
-    Concat,
-    Copy,
-    Transpose,
     expanded_shape,
     flattened_shape,
 )
@@ -75,8 +67,10 @@ from actorflow.ops.types import (
     as_dtype,
     as_shape,
     is_floating,
+    normalize_axis,
     prod,
 )
+from actorflow.ops.ufunc import Elementwise
 from actorflow.ops.update import AdamUpdate, SGDMomUpdate, SGDUpdate
 
 __all__ = [
@@ -101,8 +95,8 @@ __all__ = [
     "Copy",
     "DTypeLike",
     "Dot",
-    "ElementWiseSum",
     "Dropout",
+    "ElementWiseSum",
     "Elementwise",
     "Embedding",
     "ExpandDims",

@@ -35,7 +35,10 @@ def dumps(heads: Sequence[Entry]) -> str:
         attributes = dict(node.attributes)
         if node.operator is not None:
             entry["op"], parameters = to_file(node.operator)
-            attributes = {**{_hidden(key): value for key, value in attributes.items()}, **parameters}
+            attributes = {
+                **{_hidden(key): value for key, value in attributes.items()},
+                **parameters,
+            }
         else:
             attributes = {_hidden(key): value for key, value in attributes.items()}
         if attributes:
@@ -114,9 +117,7 @@ class _Reader:
         if op == "null":
             attributes = {_shown(key): value for key, value in given.items()}
             return Node(None, name, (), attributes)
-        attributes = {
-            _shown(key): given.pop(key) for key in list(given) if key.startswith("__")
-        }
+        attributes = {_shown(key): given.pop(key) for key in list(given) if key.startswith("__")}
         if isinstance(entry.get("attr"), dict) and isinstance(entry.get("param"), dict):
             attributes.update({key: given.pop(key) for key in entry["attr"] if key in given})
         return self._operator_node(op, name, given, inputs, attributes)
@@ -151,7 +152,9 @@ class _Reader:
         if not isinstance(pair, list) or not 2 <= len(pair) <= 3:  # noqa: PLR2004
             self.refuse(f"has an input of {where} that is no pair: {pair!r}")
         number, index = pair[:2]
-        whole = all(isinstance(each, int) and not isinstance(each, bool) for each in (number, index))
+        whole = all(
+            isinstance(each, int) and not isinstance(each, bool) for each in (number, index)
+        )
         if not whole or not 0 <= number < len(self.nodes):
             self.refuse(f"has an input of {where} from a node that does not come before it: {pair}")
         node = self.nodes[number]

@@ -148,9 +148,7 @@ class Symbol(Arithmetic):
 
     def infer_type(
         self, *args: DTypeLike | None, **kwargs: DTypeLike
-    ) -> tuple[
-        list[np.dtype[Any]] | None, list[np.dtype[Any]] | None, list[np.dtype[Any]] | None
-    ]:
+    ) -> tuple[list[np.dtype[Any]] | None, list[np.dtype[Any]] | None, list[np.dtype[Any]] | None]:
         """Find all data types from some, like `infer_shape`.
 
         Raises:
