@@ -1,5 +1,6 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
+from actorflow.ops.convolution import Convolution
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
 from actorflow.ops.index import (
@@ -12,7 +13,9 @@ from actorflow.ops.index import (
     Take,
     indexed_shape,
 )
+from actorflow.ops.normalization import LRN, BatchNorm
 from actorflow.ops.operator import Operator
+from actorflow.ops.pooling import Pooling
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
     ArgMax,
@@ -53,17 +56,20 @@ from actorflow.ops.types import (
 __all__ = [
     "DTYPES",
     "ELEMENTWISE",
+    "LRN",
     "Arange",
     "ArgMax",
     "ArgMaxChannel",
     "ArgMin",
     "Assign",
     "Axis",
+    "BatchNorm",
     "BroadcastTo",
     "Cast",
     "ChooseElement0Index",
     "Clip",
     "Concat",
+    "Convolution",
     "Copy",
     "DTypeLike",
     "Dot",
@@ -80,6 +86,7 @@ __all__ = [
     "Normal",
     "OneHotEncode",
     "Operator",
+    "Pooling",
     "Prod",
     "RandInt",
     "Reduction",
