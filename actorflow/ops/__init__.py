@@ -1,6 +1,7 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
 from actorflow.ops.convolution import Convolution
+from actorflow.ops.deconvolution import Deconvolution
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.elementwise import ELEMENTWISE, Elementwise, broadcast_shapes
 from actorflow.ops.index import (
@@ -72,6 +73,7 @@ __all__ = [
     "Convolution",
     "Copy",
     "DTypeLike",
+    "Deconvolution",
     "Dot",
     "Elementwise",
     "Fill",
