@@ -9,6 +9,8 @@ from actorflow.ops.broadcast import (
     SumLike,
     broadcast_shapes,
 )
+from actorflow.ops.convolution import Convolution
+from actorflow.ops.deconvolution import Deconvolution
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.dropout import Dropout
 from actorflow.ops.elementwise import ELEMENTWISE
@@ -25,7 +27,9 @@ from actorflow.ops.index import (
 )
 from actorflow.ops.leaky import LeakyReLU
 from actorflow.ops.loss import MakeLoss, SoftmaxOutput
+from actorflow.ops.normalization import LRN, BatchNorm
 from actorflow.ops.operator import Operator
+from actorflow.ops.pooling import Pooling
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
     ArgMax,
@@ -76,6 +80,7 @@ from actorflow.ops.update import AdamUpdate, SGDMomUpdate, SGDUpdate
 __all__ = [
     "DTYPES",
     "ELEMENTWISE",
+    "LRN",
     "Activation",
     "AdamUpdate",
     "Arange",
@@ -84,6 +89,7 @@ __all__ = [
     "ArgMin",
     "Assign",
     "Axis",
+    "BatchNorm",
     "BlockGrad",
     "BroadcastAxis",
     "BroadcastLike",
@@ -92,8 +98,10 @@ __all__ = [
     "ChooseElement0Index",
     "Clip",
     "Concat",
+    "Convolution",
     "Copy",
     "DTypeLike",
+    "Deconvolution",
     "Dot",
     "Dropout",
     "ElementWiseSum",
@@ -122,6 +130,7 @@ __all__ = [
     "OneHotEncode",
     "OnesLike",
     "Operator",
+    "Pooling",
     "Prod",
     "RandInt",
     "Reduction",
