@@ -373,3 +373,29 @@ def test_dropout_says_what_it_needs():
     with pytest.raises(ShapeError, match="Dropout: axis 3"):
         eager.apply(Dropout(axes=(3,)), np.ones((2, 3)))
     assert Dropout.of(p="0.5", mode="training", axes="()", cudnn_off="False") == Dropout()
+
+
+# -- All of them --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (3, 0)])
+@pytest.mark.parametrize(
+    "op",
+    [
+        *map(Activation, PLAIN),
+        *map(LeakyReLU, ("leaky", "elu", "prelu", "rrelu")),
+        Softmax(),
+        Softmax(1),
+        LogSoftmax(),
+        SoftmaxActivation(),
+        Dropout(),
+        Dropout(axes=(0,)),
+    ],
+    ids=str,
+)
+def test_arrays_without_elements(op, shape):
+    arrays = [np.empty(each) for each in op.infer_shape(*(shape, None)[: len(op.inputs)])[0]]
+    outputs = eager.apply(op, *arrays)
+    grads = eager.gradient(op, arrays, outputs, [np.empty(shape)])
+    assert outputs[0].shape == grads[0].shape == shape
+    assert all(not grad.any() for grad in grads)

@@ -286,3 +286,20 @@ def test_a_softmax_that_is_no_loss_multiplies_what_comes_from_above():
     np.testing.assert_allclose(grad, numeric(loss, data), atol=1e-8)
     with pytest.raises(ShapeError, match="SoftmaxOutput_gradient: grad has shape"):
         run(layer, data, label, above[:2])
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (3, 0)])
+@pytest.mark.parametrize(
+    "op",
+    [
+        SoftmaxOutput(normalization="valid"),
+        SoftmaxOutput(preserve_shape=True),
+        SoftmaxOutput(multi_output=True, normalization="batch"),
+        *(kind() for kind in REGRESSIONS),
+    ],
+    ids=str,
+)
+def test_arrays_without_elements(op, shape):
+    label = np.empty(op.infer_shape(shape, None)[0][1])
+    output, grad = run(op, np.empty(shape), label)
+    assert output.shape == grad.shape == shape
