@@ -226,7 +226,9 @@ def test_softmax_of_any_shape(shape, data):
     np.testing.assert_allclose(y, np.log(wanted), rtol=ROUGH[dtype] * 4, atol=ROUGH[dtype] * 4)
 
 
-@pytest.mark.parametrize("shape", [(3, BLOCK + 7), (BLOCK // 8, 20), (3, 70, 3000), (700, 7, 30)])
+@pytest.mark.parametrize(
+    "shape", [(3, BLOCK + 7), (BLOCK // 8, 20), (3, 70, 3000), (700, 7, 30), (2, 3, BLOCK)]
+)
 @pytest.mark.parametrize("kind", [Softmax, LogSoftmax])
 def test_softmax_of_several_blocks(shape, kind):
     x, grad = draw(*shape), draw(*shape, seed=1)
@@ -249,17 +251,29 @@ def test_gradient_of_softmax(kind, shape, axis):
     check_gradient(kind(axis, 0.7), draw(*shape))
 
 
-@pytest.mark.parametrize("k", [5, 60])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(7, 5), (7, 60), (2, 5, 9), (2, 5, 600)])
 @pytest.mark.parametrize("kind", [Softmax, LogSoftmax])
-def test_softmax_in_float16_and_in_place(kind, k):
-    x, grad = draw(7, k, dtype="float16"), draw(7, k, seed=1, dtype="float16")
-    (y,) = eager.apply(kind(), x)
-    (found,) = eager.gradient(kind(), [x], [y], [grad])
+def test_softmax_in_every_type_and_in_place(kind, shape, dtype):
+    layer = kind(1)
+    x, grad = draw(*shape, dtype=dtype), draw(*shape, seed=1, dtype=dtype)
+    (y,) = eager.apply(layer, x)
+    np.testing.assert_allclose(
+        np.exp(y) if layer.log else y, plain_softmax(x, 1), rtol=ROUGH[dtype] * 5
+    )
+    (found,) = eager.gradient(layer, [x], [y], [grad])
     wide = [each.astype("float64") for each in (x, y, grad)]
-    (wanted,) = eager.gradient(kind(), wide[:1], wide[1:2], wide[2:])
-    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=2e-3)
-    room = [np.empty(*each) for each in kind().scratch([x.shape], [x.dtype])]
-    kind().forward(x, x, *room)
+    (wanted,) = eager.gradient(layer, wide[:1], wide[1:2], wide[2:])
+    np.testing.assert_allclose(found, wanted, rtol=ROUGH[dtype], atol=ROUGH[dtype])
+    nodes = []
+    layer.gradient(lambda op, *_: nodes.append(op) or (None,), (x,), (y,), (grad,))
+    for source in (0, 1):
+        arrays = [y.copy(), grad.copy()]
+        room = [np.empty(*each) for each in nodes[0].scratch([x.shape] * 2, [x.dtype] * 2)]
+        nodes[0].forward(*arrays, arrays[source], *room)
+        np.testing.assert_array_equal(arrays[source], found)
+    room = [np.empty(*each) for each in layer.scratch([x.shape], [x.dtype])]
+    layer.forward(x, x, *room)
     np.testing.assert_array_equal(x, y)
 
 

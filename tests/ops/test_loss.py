@@ -110,7 +110,11 @@ def test_labels_may_be_chances(shape, dtype):
     label = softmax(draw(*shape, seed=1), 1).astype("float32")
     multi = len(shape) > 2
     output, grad = run(SoftmaxOutput(2, multi_output=multi, normalization="batch"), data, label)
-    np.testing.assert_allclose(grad, 2 * (output - label.astype("float64")), atol=ROUGH[dtype])
+    wanted = 2 * (output - label.astype("float64"))
+    np.testing.assert_allclose(grad, wanted, atol=ROUGH[dtype])
+    above = draw(*shape, seed=2, dtype=dtype)
+    _, grad = run(SoftmaxOutput(2, multi_output=multi, out_grad=True), data, label, above)
+    np.testing.assert_allclose(grad, wanted * above, atol=3 * ROUGH[dtype])
 
 
 @settings(max_examples=80, deadline=None)
