@@ -9,12 +9,14 @@ from actorflow.ops.broadcast import (
     SumLike,
     broadcast_shapes,
 )
+from actorflow.ops.constant import Full
 from actorflow.ops.convolution import Convolution
 from actorflow.ops.deconvolution import Deconvolution
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.dropout import Dropout
 from actorflow.ops.elementwise import ELEMENTWISE
 from actorflow.ops.embedding import Embedding
+from actorflow.ops.files import from_file, to_file
 from actorflow.ops.index import (
     Assign,
     ChooseElement0Index,
@@ -112,6 +114,7 @@ __all__ = [
     "FillElement0Index",
     "Flatten",
     "Flip",
+    "Full",
     "FullyConnected",
     "GetItem",
     "Identity",
@@ -162,11 +165,13 @@ __all__ = [
     "coded_shape",
     "expanded_shape",
     "flattened_shape",
+    "from_file",
     "indexed_shape",
     "is_floating",
     "normalize_axis",
     "prod",
     "reshaped",
     "scalar_type",
+    "to_file",
     "widened",
 ]
