@@ -16,7 +16,7 @@ MADE := $(VENV)/made-with-$(shell $(PYTHON) -c 'import platform; print(platform.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test quick test-gpu test-all check fix bench docs wheel changelog clean
+.PHONY: help run test quick test-gpu test-all check fix symbols bench docs wheel changelog clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +51,9 @@ check: $(VENV)/has-dev $(VENV)/has-test ## linter, formatter, types, layers and 
 fix: $(VENV)/has-dev ## let the linter and the formatter mend what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+symbols: $(VENV)/has-test ## write the functions on symbols from the operators' parameters
+	$(BIN)/python -m docs.make_symbols
 
 bench: $(VENV)/has-examples ## measure, beside the peers that are installed
 	$(BIN)/python benchmarks/run.py $(ARGS)

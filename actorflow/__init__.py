@@ -1,6 +1,14 @@
 """actorflow: MXNet's design of 2015 as actors and messages."""
 
-from actorflow import engine as engine, errors as errors, nd as nd, random as random
+from actorflow import (
+    engine as engine,
+    errors as errors,
+    executor as executor,
+    nd as nd,
+    random as random,
+    sym as sym,
+    viz as viz,
+)
 from actorflow.device import (
     Context as Context,
     cpu as cpu,
@@ -9,12 +17,17 @@ from actorflow.device import (
     gpu as gpu,
 )
 from actorflow.engine import Engine as Engine, current_engine as current_engine
+from actorflow.executor import Executor as Executor
 from actorflow.ndarray import NDArray as NDArray, explain as explain
+from actorflow.symbol import AttrScope as AttrScope, Symbol as Symbol
 
 __all__ = [
+    "AttrScope",
     "Context",
     "Engine",
+    "Executor",
     "NDArray",
+    "Symbol",
     "__version__",
     "cpu",
     "cpu_pinned",
@@ -22,10 +35,13 @@ __all__ = [
     "current_engine",
     "engine",
     "errors",
+    "executor",
     "explain",
     "gpu",
     "nd",
     "random",
+    "sym",
+    "viz",
 ]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
 
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import data_type, number, sizes
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import numpy as np
 
 from actorflow.errors import FormatError, ParameterError
@@ -95,12 +94,12 @@ def to_file(operator: Operator) -> tuple[str, dict[str, str]]:
             found.pop("axis", None)
             found["dim"] = str(operator.along)
         return row.names[0], found
-    if operator is ELEMENTWISE.get(operator.name):
-        if operator.name == "softrelu":
-            return Activation.name, {"act_type": "softrelu"}
-        names = BINARY.get(operator.name) or UNARY.get(operator.name)
-        if names:
-            return names[0], {}
+    name = operator.name if operator is ELEMENTWISE.get(operator.name) else ""
+    if name == "softrelu":
+        return Activation.name, {"act_type": "softrelu"}
+    names = BINARY.get(name) or UNARY.get(name)
+    if names:
+        return names[0], {}
     raise FormatError(f"symbol files have no name for the operator {operator.name!r}")
 
 
@@ -120,20 +119,24 @@ def _read_row(op: str, row: Row, params: Mapping[str, str], n_inputs: int | None
     given: dict[str, Any] = {}
     for each, value in params.items():
         allowed = row.fixed.get(each)
-        if allowed is not None:
-            if value not in allowed:
-                raise ParameterError(
-                    f"{op}: {each} needs {' or '.join(map(repr, allowed))}, got {value!r}"
-                )
-        elif value != "None":  # which leaves the default, whatever the parameter takes
+        if allowed is not None and value not in allowed:
+            raise ParameterError(
+                f"{op}: {each} needs {' or '.join(map(repr, allowed))}, got {value!r}"
+            )
+        if (
+            allowed is None and value != "None"
+        ):  # which leaves the default, whatever the parameter takes
             given[each] = value
     if "num_args" in known and n_inputs is not None:
+        given.setdefault("num_args", str(n_inputs))
         # Before the operator names each of its inputs: a file may say that there are billions.
-        if given.setdefault("num_args", str(n_inputs)).strip() != str(n_inputs):
-            raise ParameterError(
-                f"{op}: num_args is {given['num_args']}, but it has {n_inputs} inputs"
-            )
+        _refuse_other_number(op, given["num_args"], n_inputs)
     return make(row.kind, given)
+
+
+def _refuse_other_number(op: str, said: str, n_inputs: int) -> None:
+    if said.strip() != str(n_inputs):
+        raise ParameterError(f"{op}: num_args is {said}, but it has {n_inputs} inputs")
 
 
 def _read_scalar(op: str, params: Mapping[str, str]) -> Operator:
@@ -170,5 +173,5 @@ def _write_scalar(operator: WithScalar) -> tuple[str, dict[str, str]]:
         side = "on the left" if operator.reverse else "on the right"
         raise FormatError(f"symbol files have no name for {base!r} with a number {side}")
     if isinstance(number, float):
-        return names[0], {"scalar": repr(number), "is_int": "False"}
+        return names[0], {"scalar": repr(number)}
     return names[0], {"scalar": str(int(number))}

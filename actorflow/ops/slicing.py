@@ -37,7 +37,7 @@ def _bounds(value: Any) -> tuple[int | None, ...]:  # noqa: ANN401
         given = ast.literal_eval(value.strip()) if isinstance(value, str) else value
         given = (given,) if given is None or hasattr(given, "__index__") else given
         return tuple(None if each is None else each.__index__() for each in given)
-    except (AttributeError, TypeError, ValueError, SyntaxError):
+    except (AttributeError, TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
         raise wrong from None
 
 

@@ -55,20 +55,28 @@ def apply(
       inputs: symbols by the names of the operator's inputs and states; for those that are missing
         variables are made, called after the node and the input.
       name: what to call it.
-      attr: its attributes.
+      attr: its attributes, and those of the variables that are made.
 
     Returns:
       Its visible outputs.
+
+    Raises:
+      TypeError: an input is not a symbol of one output, or not one that the operator has.
     """
     check_attributes(operator.name, attr or {})
+    names = (*operator.inputs, *operator.auxiliary)
+    for each, given in inputs.items():
+        if given is not None and each not in names:
+            message = f"{operator.name}: takes no {each} as it is, only {', '.join(names)}"
+            raise TypeError(message)
     attributes = current_attributes(attr)
     site = capture_line()
     called = current_name(name, hint)
     entries = []
-    for each in (*operator.inputs, *operator.auxiliary):
+    for each in names:
         given = inputs.get(each)
         if given is None:
-            variable = Node(None, f"{called}_{each}", (), current_attributes(None), site)
+            variable = Node(None, f"{called}_{each}", (), dict(attributes), site)
             entries.append(Entry(variable, 0))
         else:
             entries.append(single(operator.name, each, given))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from actorflow.errors import FormatError, ParameterError
 from actorflow.graph import Entry, Node, topological, variables
 from actorflow.ops import from_file, to_file
+from actorflow.symbol.naming import hidden_key, shown_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,33 +19,25 @@ __all__ = ["dumps", "loads"]
 
 _VERSION: Final = 10901  # the MXNet that reads what is written here
 _LEGACY_POOLING: Final = "full"  # what pooling did before files said how
+_MOST_OUTPUTS: Final = 1 << 16  # of one node; a hostile file may ask for billions
+
+# What files before 1.0 hold among the parameters.
+_PLAIN_ATTRIBUTES: Final = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
+_MULTIPLIERS: Final = ("lr_mult", "wd_mult")
 
 
 def dumps(heads: Sequence[Entry]) -> str:
     """The text of a graph.
 
     Raises:
-      FormatError: an operator has no name in files, such as one made by hand.
+      FormatError: an operator has no name in files, such as one that a gradient is made of.
     """
     order = topological(heads)
     numbers = {node: number for number, node in enumerate(order)}
     nodes = []
     rows = [0]
     for node in order:
-        entry: dict[str, Any] = {"op": "null", "name": node.name}
-        attributes = dict(node.attributes)
-        if node.operator is not None:
-            entry["op"], parameters = to_file(node.operator)
-            attributes = {
-                **{_hidden(key): value for key, value in attributes.items()},
-                **parameters,
-            }
-        else:
-            attributes = {_hidden(key): value for key, value in attributes.items()}
-        if attributes:
-            entry["attrs"] = attributes
-        entry["inputs"] = [[numbers[each.node], each.output, 0] for each in node.inputs]
-        nodes.append(entry)
+        nodes.append(_written(node, numbers))
         rows.append(rows[-1] + node.n_outputs)
     document = {
         "nodes": nodes,
@@ -56,20 +49,23 @@ def dumps(heads: Sequence[Entry]) -> str:
     return json.dumps(document, indent=2)
 
 
-def _hidden(key: str) -> str:
-    """How 1.9.1 wants the user's own attributes: it takes others for parameters."""
-    return key if key.startswith("__") and key.endswith("__") else f"__{key}__"
-
-
-def _shown(key: str) -> str:
-    """The user's name of an attribute; what MXNet itself names so keeps its underscores."""
-    inner = key[2:-2]
-    if key.startswith("__") and key.endswith("__") and inner not in _OWN:
-        return inner
-    return key
-
-
-_OWN: Final = ("shape", "dtype", "lr_mult", "wd_mult", "init", "storage_type", "profiler_scope")
+def _written(node: Node, numbers: dict[Node, int]) -> dict[str, Any]:
+    """A node as files have it."""
+    op: str = "null"
+    parameters: dict[str, str] = {}
+    if node.operator is not None:
+        try:
+            op, parameters = to_file(node.operator)
+        except FormatError as error:
+            message = f"node {node.name!r} cannot be written: {error}"
+            raise FormatError(message) from None
+    # 1.9.1 takes an attribute without underscores for a parameter.
+    attributes = {hidden_key(key): value for key, value in node.attributes.items()}
+    entry: dict[str, Any] = {"op": op, "name": node.name}
+    if attributes or parameters:
+        entry["attrs"] = {**attributes, **parameters}
+    entry["inputs"] = [[numbers[each.node], each.output, 0] for each in node.inputs]
+    return entry
 
 
 class _Reader:
@@ -113,14 +109,10 @@ class _Reader:
         if not isinstance(listed, list):
             self.refuse(f"has a node {name!r} whose inputs are no list")
         inputs = [self._entry(f"node {name!r}", pair) for pair in listed]
-        given = self._texts(name, entry)
+        parameters, attributes = self._texts(name, entry)
         if op == "null":
-            attributes = {_shown(key): value for key, value in given.items()}
-            return Node(None, name, (), attributes)
-        attributes = {_shown(key): given.pop(key) for key in list(given) if key.startswith("__")}
-        if isinstance(entry.get("attr"), dict) and isinstance(entry.get("param"), dict):
-            attributes.update({key: given.pop(key) for key in entry["attr"] if key in given})
-        return self._operator_node(op, name, given, inputs, attributes)
+            return Node(None, name, (), {**parameters, **attributes})
+        return self._operator_node(op, name, parameters, inputs, attributes)
 
     def _operator_node(
         self,
@@ -133,9 +125,12 @@ class _Reader:
         if op == "Pooling" and self.is_old:
             parameters.setdefault("pooling_convention", _LEGACY_POOLING)
         try:
-            operator: Operator = from_file(op, parameters)
+            operator: Operator = from_file(op, parameters, len(inputs))
         except ParameterError as error:
-            raise FormatError(f"{self.who}: node {name!r}: {error}") from error
+            message = f"{self.who}: node {name!r}: {error}"
+            raise FormatError(message) from error
+        if getattr(operator, "num_outputs", 0) > _MOST_OUTPUTS:
+            self.refuse(f"has a node {name!r} with more than {_MOST_OUTPUTS} outputs")
         needed = len(operator.inputs)
         states = operator.auxiliary
         if len(inputs) == needed and states:
@@ -146,6 +141,7 @@ class _Reader:
                 f"gives node {name!r} ({op}) {len(inputs)} inputs, but it takes {needed}: "
                 f"{', '.join(operator.inputs)}"
             )
+        _hand_down(operator, inputs, attributes)
         return Node(operator, name, tuple(inputs), attributes)
 
     def _entry(self, where: str, pair: Any) -> Entry:  # noqa: ANN401
@@ -158,13 +154,15 @@ class _Reader:
         if not whole or not 0 <= number < len(self.nodes):
             self.refuse(f"has an input of {where} from a node that does not come before it: {pair}")
         node = self.nodes[number]
-        if not 0 <= index < node.n_outputs:
+        if not 0 <= index < node.n_visible:
             self.refuse(f"has an input of {where} from output {index} of {node.name!r}")
         return Entry(node, index)
 
-    def _texts(self, name: str, entry: dict[str, Any]) -> dict[str, str]:
-        """Parameters and attributes, which 0.x holds apart and 1.x does not."""
-        found: dict[str, str] = {}
+    def _texts(self, name: str, entry: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+        """Parameters and attributes, which 0.x before 0.9 holds apart, and later ones do not."""
+        parameters: dict[str, str] = {}
+        attributes: dict[str, str] = {}
+        apart = isinstance(entry.get("param"), dict)
         for key in ("param", "attr", "attrs"):
             part = entry.get(key, {})
             if not isinstance(part, dict):
@@ -172,8 +170,26 @@ class _Reader:
             for each, value in part.items():
                 if not isinstance(value, str):
                     self.refuse(f"has a node {name!r} whose {each} is no text: {value!r}")
-                found[each] = value
-        return found
+                if (apart and key != "param") or _is_attribute(each):
+                    attributes[shown_key(each)] = value
+                else:
+                    parameters[each] = value
+        return parameters, attributes
+
+
+def _is_attribute(key: str) -> bool:
+    hidden = key.startswith("__") and key.endswith("__")
+    return hidden or key.endswith(_PLAIN_ATTRIBUTES)
+
+
+def _hand_down(operator: Operator, inputs: list[Entry], attributes: dict[str, str]) -> None:
+    """Give variables what old files say about them at their operator, as `weight_lr_mult`."""
+    for place, each in enumerate(operator.inputs):
+        variable = inputs[place].node
+        for multiplier in _MULTIPLIERS:
+            key = f"{each}_{multiplier}"
+            if key in attributes and variable.is_variable:
+                variable.attributes.setdefault(hidden_key(multiplier), attributes.pop(key))
 
 
 def loads(text: str, who: str = "load_json") -> list[Entry]:

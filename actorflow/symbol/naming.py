@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
-__all__ = ["AttrScope", "NameManager", "Prefix", "current_attributes", "current_name"]
+__all__ = [
+    "AttrScope",
+    "NameManager",
+    "Prefix",
+    "current_attributes",
+    "current_name",
+    "find_attribute",
+    "hidden_key",
+    "shown_key",
+]
+
+_OWN: Final = ("shape", "dtype", "init", "storage_type", "profiler_scope")
+_MULTIPLIERS: Final = ("lr_mult", "wd_mult")
 
 
 class _Scope:
@@ -101,6 +114,27 @@ class AttrScope(_Scope):
     def get(self, attributes: dict[str, str] | None) -> dict[str, str]:
         """All attributes of a new symbol that is given these."""
         return {**self._all, **(attributes or {})}
+
+
+def hidden_key(key: str) -> str:
+    """An attribute's name as 1.9.1 spells it in files, with underscores around it."""
+    return key if key.startswith("__") and key.endswith("__") else f"__{key}__"
+
+
+def shown_key(key: str) -> str:
+    """An attribute's name as users spell it; what MXNet itself names so keeps its underscores."""
+    inner = key[2:-2] if key.startswith("__") and key.endswith("__") else key
+    if inner in _MULTIPLIERS or (inner != key and inner in _OWN):
+        return f"__{inner}__"
+    return inner
+
+
+def find_attribute(attributes: Mapping[str, str], key: str) -> str | None:
+    """The value of an attribute, which may be spelled with or without underscores."""
+    if key in attributes:
+        return attributes[key]
+    hidden = hidden_key(key)
+    return attributes.get(hidden if hidden != key else key[2:-2])
 
 
 def check_attributes(who: str, attributes: dict[str, str]) -> None:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from actorflow.engine import capture_line
 from actorflow.graph import Entry, Node, topological, variables
 from actorflow.ops import as_dtype
-from actorflow.symbol import compose, infer
+from actorflow.symbol import compose, infer, json_format, show, storing
 from actorflow.symbol.arithmetic import Arithmetic
 from actorflow.symbol.binding import binder
-from actorflow.symbol.naming import check_attributes, current_attributes
+from actorflow.symbol.naming import check_attributes, current_attributes, find_attribute
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
 
     from actorflow.device import Context
     from actorflow.executor import Executor
     from actorflow.ndarray import NDArray
     from actorflow.ops import DTypeLike, Shape
 
-__all__ = ["Group", "Symbol", "Variable"]
+__all__ = ["Group", "Symbol", "Variable", "var"]
 
 
 class Symbol(Arithmetic):
@@ -82,7 +83,7 @@ class Symbol(Arithmetic):
         return [entry.name for entry in self._entries]
 
     def get_internals(self) -> Symbol:
-        """A group of everything inside of it: all variables and all visible outputs of operators."""
+        """A group of everything inside of it: variables, and visible outputs of operators."""
         order = topological(self._entries)
         return Symbol(entry for node in order for entry in node.entries()[: node.n_visible])
 
@@ -164,10 +165,14 @@ class Symbol(Arithmetic):
     # -- Attributes --------------------------------------------------------------------------
 
     def attr(self, key: str) -> str | None:
-        """An attribute of its node; None if it has none of that name."""
+        """An attribute of its node; None if it has none of that name.
+
+        Files and later versions of MXNet put two underscores on both sides of the names of
+        attributes: `ctx_group` and `__ctx_group__` are one attribute here.
+        """
         if self.name is None:
             return None
-        return self._entries[0].node.attributes.get(key)
+        return find_attribute(self._entries[0].node.attributes, key)
 
     def list_attr(self, recursive: bool = False) -> dict[str, str]:  # noqa: FBT001, FBT002
         """The attributes of its node; with `recursive` of all nodes, as `<node>_<key>`."""
@@ -256,6 +261,36 @@ class Symbol(Arithmetic):
         executor: Executor = binder()[1](self, ctx, grad_req, type_dict, shapes)
         return executor
 
+    # -- Files and texts ---------------------------------------------------------------------
+
+    def tojson(self) -> str:
+        """The text that `sym.load_json` and MXNet 1.9.1 read.
+
+        Raises:
+          FormatError: an operator has no name in MXNet, such as those that gradients are made of;
+            the message names the node.
+        """
+        return json_format.dumps(self._entries)
+
+    def save(self, fname: str | os.PathLike[str]) -> None:
+        """Write a file that `sym.load` and MXNet 1.9.1 read.
+
+        The file appears whole, in place of an older one, or not at all.
+
+        Raises:
+          FormatError: an operator has no name in MXNet.
+          OSError: the file cannot be written.
+        """
+        storing.write(fname, self.tojson())
+
+    def debug_str(self) -> str:
+        """A text that says of each node what it computes, from what, with which parameters."""
+        return show.debug_text(self._entries)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as the text of a file, so what has no name in files cannot be pickled."""
+        return _unpickled, (self.tojson(),)
+
     # -- Copies ------------------------------------------------------------------------------
 
     def __copy__(self) -> Symbol:
@@ -265,6 +300,10 @@ class Symbol(Arithmetic):
     def __deepcopy__(self, memo: dict[int, Any]) -> Symbol:
         """The same as a copy."""
         return self.__copy__()
+
+
+def _unpickled(text: str) -> Symbol:
+    return Symbol(json_format.loads(text, "unpickling"))
 
 
 def Variable(  # noqa: N802 -- MXNet's name
@@ -302,6 +341,9 @@ def Variable(  # noqa: N802 -- MXNet's name
     if dtype is not None:
         attributes["__dtype__"] = as_dtype(dtype, "Variable").name
     return Symbol((Entry(Node(None, name, (), attributes, capture_line()), 0),))
+
+
+var = Variable
 
 
 def Group(symbols: Iterable[Symbol]) -> Symbol:  # noqa: N802 -- MXNet's name

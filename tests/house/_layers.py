@@ -39,7 +39,7 @@ NAMESPACES: Mapping[str, str] = {
     "callback": "training",
     "initializer": "training",
     "lr_scheduler": "optimizer",
-    "viz": "training",
+    "viz": "symbol",
     "monitor": "training",
     "rtc": "ndarray",
     "__main__": "cli",
@@ -50,6 +50,7 @@ ANYWHERE = frozenset({"attrs", "numpy", "trio"})
 """Distributions that every unit may import."""
 
 SOMEWHERE: Mapping[str, frozenset[str]] = {
+    "graphviz": frozenset({"symbol"}),
     "msgspec": frozenset({"comm"}),
     "pycuda": frozenset({"device"}),
     "sniffio": frozenset({"engine"}),
