@@ -140,7 +140,7 @@ CLASSES: Final[tuple[Row, ...]] = (
     _row(update.SGDMomUpdate, "sgd_mom_update"),
     _row(update.SGDUpdate, "sgd_update"),
 )
-"""The operators that are classes. Where a class stands twice, its first row is written."""
+"""The operators that are classes. Where a name stands twice, the first row is read."""
 
 BINARY: Final[dict[str, Names]] = {
     "add": (

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_file", "to_file"]
 
-_ROWS: Final[dict[str, Row]] = {name: row for row in CLASSES for name in row.names}
+_ROWS: Final[dict[str, Row]] = {name: row for row in reversed(CLASSES) for name in row.names}
 _BY_CLASS: Final[dict[type, Row]] = {row.kind: row for row in reversed(CLASSES)}
 _ELEMENTWISE: Final[dict[str, str]] = {
     name: ours for table in (BINARY, UNARY) for ours, names in table.items() for name in names

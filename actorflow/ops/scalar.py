@@ -13,6 +13,7 @@ from actorflow.ops.broadcast import SumLike
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import data_type
 from actorflow.ops.types import DTYPES
+from actorflow.ops.ufunc import into
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +125,8 @@ class WithScalar(Operator):
         if not self.base.direct or output.dtype != data.dtype or output.dtype.kind != "f":
             return self.forward, (data, output)
         number = np.asarray(self.scalar, output.dtype)  # Python's own is converted in each call
-        return self.base.kernel, (number, data, output) if self.reverse else (data, number, output)
+        operands = (number, data) if self.reverse else (data, number)
+        return into(self.base.kernel, *operands, output)
 
     def forward(self, data: Memory, output: Memory) -> None:
         scalar = widened(self.scalar, output.dtype)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import functools
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 import numpy as np
@@ -18,7 +19,19 @@ if TYPE_CHECKING:
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
-__all__ = ["Derivative", "Elementwise"]
+__all__ = ["Derivative", "Elementwise", "into"]
+
+# NumPy wants to be told which array is the output; other ufuncs take it as one more argument.
+_NAMED_OUTPUT: Final = (np.maximum, np.minimum)
+
+
+def into(
+    kernel: Callable[..., object], *arrays: Any
+) -> tuple[Callable[..., object], tuple[Any, ...]]:
+    """A call of a ufunc, the last array its output, in a form that costs little to call."""
+    if kernel in _NAMED_OUTPUT:
+        return functools.partial(kernel, *arrays[:-1], out=arrays[-1]), ()
+    return kernel, arrays
 
 
 class Derivative(Protocol):
@@ -114,9 +127,9 @@ class Elementwise(Operator):
         return tuple(found)
 
     def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
-        if self.direct and arrays[-1].dtype != np.int32:
-            return self.kernel, tuple(arrays)  # a ufunc takes its output as one more argument
-        return self.forward, tuple(arrays)
+        if not self.direct or arrays[-1].dtype == np.int32:
+            return self.forward, tuple(arrays)
+        return into(self.kernel, *arrays)
 
     def loop_types(self, *dtypes: np.dtype[Any] | type) -> tuple[np.dtype[Any], ...]:
         """The data types that the inputs are converted to, and last the output's.

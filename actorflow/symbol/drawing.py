@@ -104,10 +104,11 @@ def _kind(node: Node) -> str:
 
 def _label(node: Node) -> str:
     if node.operator is None:
-        return node.name
+        return node.name.replace("\\", "\\\\")
     try:
         op, texts = to_file(node.operator)
     except FormatError:  # what has no name in files
         op, texts = node.operator.name, {}
     told = [f"{key}={texts[key]}" for key in _TOLD if key in texts]
-    return "\n".join([node.name, op, *([", ".join(told)] if told else [])])
+    lines = [node.name.replace("\\", "\\\\"), op, *([", ".join(told)] if told else [])]
+    return r"\n".join(lines)  # an escape of graphviz's own
