@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
+UNUSED = "not used"  # what a parameter says that is there for old programs
 
 # How a parameter's type in an operator looks from outside, where it is converted first.
 TYPES = {
@@ -187,14 +188,28 @@ def _docstring(function: Function) -> list[str]:
             "num_args", "how many there are, for those who say so; without args, variables are made"
         )
     if function.inputs:
-        several = "symbols of one output; variables are made in the place of those that are missing"
+        several = "symbols of one output; variables are made for those that are missing"
         one = "a symbol of one output; a variable is made if it is missing"
         lines += _argument(", ".join(function.inputs), several if function.inputs[1:] else one)
+    alike: dict[str, list[str]] = {}
     for name, field in _shown(function).items():
-        lines += _argument(name, f"{field.metadata['doc']}; {field.metadata['takes']}")
-    lines += _argument("name", "what to call it; None to make up a name")
-    lines += _argument("attr", "attributes, for it and the variables that are made")
+        text = field.metadata["doc"]
+        if field.type != "bool" and UNUSED not in text:
+            takes = field.metadata["takes"].removesuffix(", or None")  # as the signature says
+            text += f"; {_listed(takes.removesuffix(' of at least 0'))}"
+        alike.setdefault(text, []).append(name)
+    for text, names in alike.items():
+        lines += _argument(", ".join(names), text)
+    lines += _argument(
+        "name, attr", "its name, None to make one up; attributes, also of variables made"
+    )
     return [*lines, '    """']
+
+
+def _listed(takes: str) -> str:
+    """`a, b or c` for `a or b or c`."""
+    *others, last = takes.split(" or ")
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _argument(name: str, text: str) -> list[str]:
@@ -217,14 +232,8 @@ def _body(function: Function) -> list[str]:
     if len(making) > WIDTH:
         listed = "".join(f"        {name}={name},\n" for name in fields)
         making = f"    operator = {kind}.of(\n{listed}    )"
-    inputs = ", ".join(f'"{name}": {name}' for name in function.inputs)
-    last = f'    return layer("{function.hint}", operator, {{{inputs}}}, name, attr)'
-    if len(last) > WIDTH:
-        listed = "".join(f'        "{name}": {name},\n' for name in function.inputs)
-        last = (
-            f"    inputs = {{\n{listed}    }}\n"
-            f'    return layer("{function.hint}", operator, inputs, name, attr)'
-        )
+    inputs = "".join(f", {name}" for name in function.inputs)
+    last = f'    return layer("{function.hint}", operator, name, attr{inputs})'
     return [making, last]
 
 

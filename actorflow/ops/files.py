@@ -17,6 +17,7 @@ from actorflow.ops.constant import Full
 from actorflow.ops.elementwise import ELEMENTWISE
 from actorflow.ops.file_names import BINARY, CLASSES, MIRRORED, SCALAR, UNARY
 from actorflow.ops.parameters import make, parameters, spelled
+from actorflow.ops.reduce import ArgMax, ArgMin
 from actorflow.ops.scalar import WithScalar
 from actorflow.ops.slicing import Concat
 
@@ -93,6 +94,8 @@ def to_file(operator: Operator) -> tuple[str, dict[str, str]]:
         if isinstance(operator, Concat):
             found.pop("axis", None)
             found["dim"] = str(operator.along)
+        if isinstance(operator, ArgMax | ArgMin) and operator.axis is not None:
+            found["axis"] = _one_axis(operator.name, operator.axis)
         return row.names[0], found
     name = operator.name if operator is ELEMENTWISE.get(operator.name) else ""
     if name == "softrelu":
@@ -105,6 +108,13 @@ def to_file(operator: Operator) -> tuple[str, dict[str, str]]:
 
 def _names() -> list[str]:
     return sorted({*_ROWS, *_ELEMENTWISE, *_SCALARS, *_FILLED, "_full"})
+
+
+def _one_axis(name: str, axis: int | tuple[int, ...]) -> str:
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if len(axes) > 1:
+        raise FormatError(f"{name}: symbol files hold one axis or none, not {axes}")
+    return str(axes[0])
 
 
 def _only(op: str, params: Mapping[str, str], known: tuple[str, ...]) -> None:

@@ -37,11 +37,10 @@ def clip(
       data: a symbol of one output; a variable is made if it is missing.
       a_min: the least value; a number.
       a_max: the greatest value, at least a_min; a number.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Clip.of(a_min=a_min, a_max=a_max)
-    return layer("clip", operator, {"data": data}, name, attr)
+    return layer("clip", operator, name, attr, data)
 
 
 def ElementWiseSum(
@@ -55,8 +54,7 @@ def ElementWiseSum(
     Args:
       args: symbols of one output each.
       num_args: how many there are, for those who say so; without args, variables are made.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     return variadic("elementwisesum", ops.ElementWiseSum, args, num_args, name, attr)
 
@@ -74,11 +72,10 @@ def identity(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Identity.of()
-    return layer("identity", operator, {"data": data}, name, attr)
+    return layer("identity", operator, name, attr, data)
 
 
 def ones_like(
@@ -91,11 +88,10 @@ def ones_like(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.OnesLike.of()
-    return layer("ones_like", operator, {"data": data}, name, attr)
+    return layer("ones_like", operator, name, attr, data)
 
 
 def zeros_like(
@@ -108,8 +104,7 @@ def zeros_like(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.ZerosLike.of()
-    return layer("zeros_like", operator, {"data": data}, name, attr)
+    return layer("zeros_like", operator, name, attr, data)

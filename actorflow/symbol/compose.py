@@ -61,14 +61,10 @@ def apply(
       Its visible outputs.
 
     Raises:
-      TypeError: an input is not a symbol of one output, or not one that the operator has.
+      TypeError: an input is not a symbol of one output.
     """
     check_attributes(operator.name, attr or {})
     names = (*operator.inputs, *operator.auxiliary)
-    for each, given in inputs.items():
-        if given is not None and each not in names:
-            message = f"{operator.name}: takes no {each} as it is, only {', '.join(names)}"
-            raise TypeError(message)
     attributes = current_attributes(attr)
     site = capture_line()
     called = current_name(name, hint)

@@ -32,7 +32,7 @@ def full(
       name: what to call it; None to make up a name.
       attr: attributes.
     """
-    return layer("full", ops.Full.of(shape=shape, value=val, dtype=dtype), {}, name, attr)
+    return layer("full", ops.Full.of(shape=shape, value=val, dtype=dtype), name, attr)
 
 
 def zeros(
@@ -43,7 +43,7 @@ def zeros(
     attr: dict[str, str] | None = None,
 ) -> Symbol:
     """0 everywhere; arguments as in `full`."""
-    return layer("zeros", ops.Full.of(shape=shape, value=0, dtype=dtype), {}, name, attr)
+    return layer("zeros", ops.Full.of(shape=shape, value=0, dtype=dtype), name, attr)
 
 
 def ones(
@@ -54,4 +54,4 @@ def ones(
     attr: dict[str, str] | None = None,
 ) -> Symbol:
     """1 everywhere; arguments as in `full`."""
-    return layer("ones", ops.Full.of(shape=shape, value=1, dtype=dtype), {}, name, attr)
+    return layer("ones", ops.Full.of(shape=shape, value=1, dtype=dtype), name, attr)

@@ -13,8 +13,6 @@ from actorflow.symbol import compose
 from actorflow.symbol.symbol import Symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from actorflow.ops import Operator
 
 __all__ = ["Operand", "Sizes", "binary", "layer", "unary", "variadic"]
@@ -26,19 +24,32 @@ Attributes: TypeAlias = dict[str, str] | None
 
 
 def layer(
-    hint: str,
-    operator: Operator,
-    inputs: Mapping[str, Symbol | None],
-    name: str | None,
-    attr: Attributes,
+    hint: str, operator: Operator, name: str | None, attr: Attributes, *inputs: Symbol | None
 ) -> Symbol:
-    """A symbol of an operator; variables are made for the inputs that are missing."""
-    return Symbol(compose.apply(operator, hint, inputs, name, attr))
+    """A symbol of an operator.
+
+    Args:
+      hint: what a made-up name begins with.
+      operator: the operator.
+      name: what to call it.
+      attr: attributes.
+      inputs: its inputs and states in their order; variables are made for those that are missing.
+
+    Raises:
+      TypeError: an input is no symbol of one output, or the operator does not have so many.
+    """
+    names = (*operator.inputs, *operator.auxiliary)
+    for extra in inputs[len(names) :]:
+        if extra is not None:
+            message = f"{operator.name}: takes only {', '.join(names)} as it is, got {extra!r} too"
+            raise TypeError(message)
+    given = dict(zip(names, inputs, strict=False))
+    return Symbol(compose.apply(operator, hint, given, name, attr))
 
 
 def unary(called: str, data: Symbol | None, name: str | None, attr: Attributes) -> Symbol:
     """A symbol of an element-wise operator on one input."""
-    return layer(called, ELEMENTWISE[called], {"data": data}, name, attr)
+    return layer(called, ELEMENTWISE[called], name, attr, data)
 
 
 def binary(called: str, lhs: Operand, rhs: Operand, name: str | None, attr: Attributes) -> Symbol:
@@ -49,11 +60,11 @@ def binary(called: str, lhs: Operand, rhs: Operand, name: str | None, attr: Attr
     """
     operator = ELEMENTWISE[called]
     if isinstance(lhs, Symbol) and isinstance(rhs, Symbol):
-        return layer(called, operator, {"lhs": lhs, "rhs": rhs}, name, attr)
+        return layer(called, operator, name, attr, lhs, rhs)
     for symbol, number, reverse in ((lhs, rhs, False), (rhs, lhs, True)):
         if isinstance(symbol, Symbol) and isinstance(number, int | float | np.generic):
             with_number = WithScalar(operator, number, reverse)
-            return layer(f"{called}_scalar", with_number, {"data": symbol}, name, attr)
+            return layer(f"{called}_scalar", with_number, name, attr, symbol)
     message = f"{called}: takes two symbols, or a symbol and a number, got {lhs!r} and {rhs!r}"
     raise TypeError(message)
 
@@ -76,4 +87,4 @@ def variadic(
         message = f"{hint}: num_args is {num_args}, but there are {len(args)} symbols"
         raise ParameterError(message)
     operator = kind.of(num_args=len(args) or num_args or 0, **given)
-    return layer(hint, operator, dict(zip(operator.inputs, args, strict=False)), name, attr)
+    return layer(hint, operator, name, attr, *args)

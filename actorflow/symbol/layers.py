@@ -49,12 +49,11 @@ def Activation(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      act_type: the function; 'relu' or 'sigmoid' or 'tanh' or 'softrelu' or 'softsign'.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      act_type: the function; 'relu', 'sigmoid', 'tanh', 'softrelu' or 'softsign'.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Activation.of(act_type=act_type)
-    return layer("activation", operator, {"data": data}, name, attr)
+    return layer("activation", operator, name, attr, data)
 
 
 def Convolution(
@@ -88,23 +87,17 @@ def Convolution(
     the channels. It is computed as matrix products; float16 is computed in float32.
 
     Args:
-      data, weight, bias: symbols of one output; variables are made in the place of those that are
-        missing.
+      data, weight, bias: symbols of one output; variables are made for those that are missing.
       kernel: the size of the kernel: w, (h, w) or (d, h, w); integers of at least 1.
       num_filter: the number of channels of the output; an integer of at least 1.
       stride: the step of the kernel; 1 if not given; integers of at least 1.
       dilate: the distance between the kernel's points; 1 if not given; integers of at least 1.
-      pad: zeros put on each side; none if not given; integers of at least 0.
+      pad: zeros put on each side; none if not given; integers.
       num_group: the number of groups of channels; an integer of at least 1.
-      workspace: taken for MXNet's sake, and not used; an integer of at least 0.
-      no_bias: leave the bias out; True or False.
-      cudnn_tune: taken for MXNet's sake, and not used; 'off' or 'limited_workspace' or 'fastest',
-        or None.
-      cudnn_off: taken for MXNet's sake, and not used; True or False.
-      layout: how the data lies; only the channels before the sizes; 'NCW' or 'NCHW' or 'NCDHW', or
-        None.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      workspace, cudnn_tune, cudnn_off: taken for MXNet's sake, and not used.
+      no_bias: leave the bias out.
+      layout: how the data lies; only the channels before the sizes; 'NCW', 'NCHW' or 'NCDHW'.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Convolution.of(
         kernel=kernel,
@@ -119,12 +112,7 @@ def Convolution(
         cudnn_off=cudnn_off,
         layout=layout,
     )
-    inputs = {
-        "data": data,
-        "weight": weight,
-        "bias": bias,
-    }
-    return layer("convolution", operator, inputs, name, attr)
+    return layer("convolution", operator, name, attr, data, weight, bias)
 
 
 def Deconvolution(
@@ -157,26 +145,19 @@ def Deconvolution(
     computed in float32.
 
     Args:
-      data, weight, bias: symbols of one output; variables are made in the place of those that are
-        missing.
+      data, weight, bias: symbols of one output; variables are made for those that are missing.
       kernel: the size of the kernel: w, (h, w) or (d, h, w); integers of at least 1.
       num_filter: the number of channels of the output; an integer of at least 1.
       stride: how far apart the data is put; 1 by default; integers of at least 1.
       dilate: the distance between the kernel's points; 1 if not given; integers of at least 1.
-      pad: how much to leave out on each side; 0 if not given; integers of at least 0.
-      adj: how much to add at the end, less than the stride; integers of at least 0.
-      target_shape: the size of the output, in place of pad and adj, if not 0; integers of at least
-        0.
+      pad: how much to leave out on each side; 0 if not given; integers.
+      adj: how much to add at the end, less than the stride; integers.
+      target_shape: the size of the output, in place of pad and adj, if not 0; integers.
       num_group: the number of groups of channels; an integer of at least 1.
-      workspace: taken for MXNet's sake, and not used; an integer of at least 0.
-      no_bias: leave the bias out; True or False.
-      cudnn_tune: taken for MXNet's sake, and not used; 'off' or 'limited_workspace' or 'fastest',
-        or None.
-      cudnn_off: taken for MXNet's sake, and not used; True or False.
-      layout: how the data lies; only the channels before the sizes; 'NCW' or 'NCHW' or 'NCDHW', or
-        None.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      workspace, cudnn_tune, cudnn_off: taken for MXNet's sake, and not used.
+      no_bias: leave the bias out.
+      layout: how the data lies; only the channels before the sizes; 'NCW', 'NCHW' or 'NCDHW'.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Deconvolution.of(
         kernel=kernel,
@@ -193,12 +174,7 @@ def Deconvolution(
         cudnn_off=cudnn_off,
         layout=layout,
     )
-    inputs = {
-        "data": data,
-        "weight": weight,
-        "bias": bias,
-    }
-    return layer("deconvolution", operator, inputs, name, attr)
+    return layer("deconvolution", operator, name, attr, data, weight, bias)
 
 
 def Dropout(
@@ -222,12 +198,11 @@ def Dropout(
       p: the probability with which an element is dropped; a number of at least 0 and at most 1.
       mode: when to drop: always means at inference too; 'training' or 'always'.
       axes: axes along which all elements share one draw, for dropping whole rows or maps; integers.
-      cudnn_off: for files that have it: no effect; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      cudnn_off: for files that have it: no effect.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Dropout.of(p=p, mode=mode, axes=axes, cudnn_off=cudnn_off)
-    return layer("dropout", operator, {"data": data}, name, attr)
+    return layer("dropout", operator, name, attr, data)
 
 
 def Embedding(
@@ -248,15 +223,13 @@ def Embedding(
     0 to `input_dim - 1` fails the operation.
 
     Args:
-      data, weight: symbols of one output; variables are made in the place of those that are
-        missing.
+      data, weight: symbols of one output; variables are made for those that are missing.
       input_dim: how many rows the table has; an integer of at least 1.
       output_dim: how long they are; an integer of at least 1.
-      dtype: the data type of the weight, where nothing else says it; 'float32' or 'float64' or
-        'float16' or 'uint8' or 'int32' or 'int8' or 'int64' or 'bool', or None.
-      sparse_grad: a sparse gradient, which there is not: needs False; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      dtype: the data type of the weight, where nothing else says it; 'float32', 'float64',
+        'float16', 'uint8', 'int32', 'int8', 'int64' or 'bool'.
+      sparse_grad: a sparse gradient, which there is not: needs False.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Embedding.of(
         input_dim=input_dim,
@@ -264,7 +237,7 @@ def Embedding(
         dtype=dtype,
         sparse_grad=sparse_grad,
     )
-    return layer("embedding", operator, {"data": data, "weight": weight}, name, attr)
+    return layer("embedding", operator, name, attr, data, weight)
 
 
 def FullyConnected(
@@ -285,21 +258,14 @@ def FullyConnected(
     without it the last axis has size k and the others stay.
 
     Args:
-      data, weight, bias: symbols of one output; variables are made in the place of those that are
-        missing.
+      data, weight, bias: symbols of one output; variables are made for those that are missing.
       num_hidden: the size of the last axis of the output; an integer of at least 1.
-      no_bias: leave the bias out; True or False.
-      flatten: take all axes of the data but the first as one; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      no_bias: leave the bias out.
+      flatten: take all axes of the data but the first as one.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.FullyConnected.of(num_hidden=num_hidden, no_bias=no_bias, flatten=flatten)
-    inputs = {
-        "data": data,
-        "weight": weight,
-        "bias": bias,
-    }
-    return layer("fullyconnected", operator, inputs, name, attr)
+    return layer("fullyconnected", operator, name, attr, data, weight, bias)
 
 
 def LeakyReLU(
@@ -326,13 +292,12 @@ def LeakyReLU(
       multiplied by is a hidden output.
 
     Args:
-      data, gamma: symbols of one output; variables are made in the place of those that are missing.
-      act_type: which of them; 'leaky' or 'elu' or 'prelu' or 'rrelu'.
+      data, gamma: symbols of one output; variables are made for those that are missing.
+      act_type: which of them; 'leaky', 'elu', 'prelu' or 'rrelu'.
       slope: the slope of leaky, the depth of elu; a number.
       lower_bound: the least slope that rrelu draws; a number.
       upper_bound: the greatest slope that rrelu draws; a number.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.LeakyReLU.of(
         act_type=act_type,
@@ -340,7 +305,7 @@ def LeakyReLU(
         lower_bound=lower_bound,
         upper_bound=upper_bound,
     )
-    return layer("leakyrelu", operator, {"data": data, "gamma": gamma}, name, attr)
+    return layer("leakyrelu", operator, name, attr, data, gamma)
 
 
 def Pooling(
@@ -371,19 +336,16 @@ def Pooling(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       kernel: the size of a window; w, (h, w) or (d, h, w); integers of at least 1.
-      pool_type: what is taken of a window; 'max' or 'avg' or 'sum'.
-      global_pool: take one window, the size of the data; True or False.
-      cudnn_off: taken for MXNet's sake, and not used; True or False.
+      pool_type: what is taken of a window; 'max', 'avg' or 'sum'.
+      global_pool: take one window, the size of the data.
+      cudnn_off: taken for MXNet's sake, and not used.
       pooling_convention: whether to round the size of the output down or up; 'valid' or 'full'.
       stride: the step of the window; 1 if not given; integers of at least 1.
-      pad: padding on each side; none if not given; integers of at least 0.
-      p_value: of the pooling `lp`, which there is not; an integer, or None.
-      count_include_pad: whether a mean counts the padding; it does if not given; True or False, or
-        None.
-      layout: how the data lies; only the channels before the sizes; 'NCW' or 'NCHW' or 'NCDHW', or
-        None.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      pad: padding on each side; none if not given; integers.
+      p_value: of the pooling `lp`, which there is not; an integer.
+      count_include_pad: whether a mean counts the padding; it does if not given; True or False.
+      layout: how the data lies; only the channels before the sizes; 'NCW', 'NCHW' or 'NCDHW'.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Pooling.of(
         kernel=kernel,
@@ -397,4 +359,4 @@ def Pooling(
         count_include_pad=count_include_pad,
         layout=layout,
     )
-    return layer("pooling", operator, {"data": data}, name, attr)
+    return layer("pooling", operator, name, attr, data)

@@ -36,11 +36,10 @@ def BlockGrad(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.BlockGrad.of()
-    return layer("blockgrad", operator, {"data": data}, name, attr)
+    return layer("blockgrad", operator, name, attr, data)
 
 
 stop_gradient = BlockGrad
@@ -60,13 +59,12 @@ def LinearRegressionOutput(
     gradient is `(output - label) * grad_scale`, divided by the number of outputs of a sample.
 
     Args:
-      data, label: symbols of one output; variables are made in the place of those that are missing.
+      data, label: symbols of one output; variables are made for those that are missing.
       grad_scale: what the gradient is multiplied by; a number.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.LinearRegressionOutput.of(grad_scale=grad_scale)
-    return layer("linearregressionoutput", operator, {"data": data, "label": label}, name, attr)
+    return layer("linearregressionoutput", operator, name, attr, data, label)
 
 
 def LogisticRegressionOutput(
@@ -83,13 +81,12 @@ def LogisticRegressionOutput(
     gradient is `(output - label) * grad_scale`, divided by the number of outputs of a sample.
 
     Args:
-      data, label: symbols of one output; variables are made in the place of those that are missing.
+      data, label: symbols of one output; variables are made for those that are missing.
       grad_scale: what the gradient is multiplied by; a number.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.LogisticRegressionOutput.of(grad_scale=grad_scale)
-    return layer("logisticregressionoutput", operator, {"data": data, "label": label}, name, attr)
+    return layer("logisticregressionoutput", operator, name, attr, data, label)
 
 
 def MAERegressionOutput(
@@ -106,13 +103,12 @@ def MAERegressionOutput(
     gradient is `sign(output - label) * grad_scale`, divided by the number of outputs of a sample.
 
     Args:
-      data, label: symbols of one output; variables are made in the place of those that are missing.
+      data, label: symbols of one output; variables are made for those that are missing.
       grad_scale: what the gradient is multiplied by; a number.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.MAERegressionOutput.of(grad_scale=grad_scale)
-    return layer("maeregressionoutput", operator, {"data": data, "label": label}, name, attr)
+    return layer("maeregressionoutput", operator, name, attr, data, label)
 
 
 def MakeLoss(
@@ -133,16 +129,15 @@ def MakeLoss(
       data: a symbol of one output; a variable is made if it is missing.
       grad_scale: the gradient; a number.
       valid_thresh: what an element has to be above to count; a number.
-      normalization: what the gradient is divided by; 'null' or 'batch' or 'valid'.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      normalization: what the gradient is divided by; 'null', 'batch' or 'valid'.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.MakeLoss.of(
         grad_scale=grad_scale,
         valid_thresh=valid_thresh,
         normalization=normalization,
     )
-    return layer("makeloss", operator, {"data": data}, name, attr)
+    return layer("makeloss", operator, name, attr, data)
 
 
 make_loss = MakeLoss
@@ -177,19 +172,18 @@ def SoftmaxOutput(
     are rounded towards 0; one out of range is an `IndexError`.
 
     Args:
-      data, label: symbols of one output; variables are made in the place of those that are missing.
+      data, label: symbols of one output; variables are made for those that are missing.
       grad_scale: what the gradient is multiplied by; a number.
       ignore_label: the class that use_ignore and 'valid' mean; a number.
-      multi_output: the classes are the second axis; True or False.
-      use_ignore: the gradient is 0 where label is ignore_label; True or False.
-      preserve_shape: the classes are the last axis; True or False.
+      multi_output: the classes are the second axis.
+      use_ignore: the gradient is 0 where label is ignore_label.
+      preserve_shape: the classes are the last axis.
       normalization: divide the gradient by nothing, the samples, or the labels but ignore_label;
-        'null' or 'batch' or 'valid'.
-      out_grad: multiply the gradient by the output's; True or False.
+        'null', 'batch' or 'valid'.
+      out_grad: multiply the gradient by the output's.
       smooth_alpha: how much of a label is given to the other classes, evenly; a number of at least
         0 and at most 1.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.SoftmaxOutput.of(
         grad_scale=grad_scale,
@@ -201,7 +195,7 @@ def SoftmaxOutput(
         out_grad=out_grad,
         smooth_alpha=smooth_alpha,
     )
-    return layer("softmaxoutput", operator, {"data": data, "label": label}, name, attr)
+    return layer("softmaxoutput", operator, name, attr, data, label)
 
 
 Softmax = SoftmaxOutput

@@ -56,17 +56,16 @@ def BatchNorm(
     Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, 1979).
 
     Args:
-      data, gamma, beta, moving_mean, moving_var: symbols of one output; variables are made in the
-        place of those that are missing.
-      eps: what is added to the variance; a number of at least 0.
+      data, gamma, beta, moving_mean, moving_var: symbols of one output; variables are made for
+        those that are missing.
+      eps: what is added to the variance; a number.
       momentum: how much of a moving average a batch leaves; a number.
-      fix_gamma: take gamma for 1, and give it no gradient but 0; True or False.
-      use_global_stats: use the moving averages in training too; True or False.
-      output_mean_var: show the mean and the inverse deviation as outputs; True or False.
+      fix_gamma: take gamma for 1, and give it no gradient but 0.
+      use_global_stats: use the moving averages in training too.
+      output_mean_var: show the mean and the inverse deviation as outputs.
       axis: the axis of the channels; an integer.
-      cudnn_off: taken for MXNet's sake, and not used; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      cudnn_off: taken for MXNet's sake, and not used.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.BatchNorm.of(
         eps=eps,
@@ -77,14 +76,7 @@ def BatchNorm(
         axis=axis,
         cudnn_off=cudnn_off,
     )
-    inputs = {
-        "data": data,
-        "gamma": gamma,
-        "beta": beta,
-        "moving_mean": moving_mean,
-        "moving_var": moving_var,
-    }
-    return layer("batchnorm", operator, inputs, name, attr)
+    return layer("batchnorm", operator, name, attr, data, gamma, beta, moving_mean, moving_var)
 
 
 def log_softmax(
@@ -102,12 +94,11 @@ def log_softmax(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis along which the sum is 1; an integer.
-      temperature: what data is divided by first; positive; a number, or None.
-      dtype: not supported but None: use Cast; 'float32' or 'float64' or 'float16' or 'uint8' or
-        'int32' or 'int8' or 'int64' or 'bool', or None.
-      use_length: not supported but False; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      temperature: what data is divided by first; positive; a number.
+      dtype: not supported but None: use Cast; 'float32', 'float64', 'float16', 'uint8', 'int32',
+        'int8', 'int64' or 'bool'.
+      use_length: not supported but False.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.LogSoftmax.of(
         axis=axis,
@@ -115,7 +106,7 @@ def log_softmax(
         dtype=dtype,
         use_length=use_length,
     )
-    return layer("log_softmax", operator, {"data": data}, name, attr)
+    return layer("log_softmax", operator, name, attr, data)
 
 
 def LRN(
@@ -142,11 +133,10 @@ def LRN(
       alpha: the weight of the squares; a number.
       beta: the exponent; a number.
       knorm: what is added to the squares; a number.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.LRN.of(nsize=nsize, alpha=alpha, beta=beta, knorm=knorm)
-    return layer("lrn", operator, {"data": data}, name, attr)
+    return layer("lrn", operator, name, attr, data)
 
 
 def softmax(
@@ -167,12 +157,11 @@ def softmax(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis along which the sum is 1; an integer.
-      temperature: what data is divided by first; positive; a number, or None.
-      dtype: not supported but None: use Cast; 'float32' or 'float64' or 'float16' or 'uint8' or
-        'int32' or 'int8' or 'int64' or 'bool', or None.
-      use_length: not supported but False; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      temperature: what data is divided by first; positive; a number.
+      dtype: not supported but None: use Cast; 'float32', 'float64', 'float16', 'uint8', 'int32',
+        'int8', 'int64' or 'bool'.
+      use_length: not supported but False.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Softmax.of(
         axis=axis,
@@ -180,7 +169,7 @@ def softmax(
         dtype=dtype,
         use_length=use_length,
     )
-    return layer("softmax", operator, {"data": data}, name, attr)
+    return layer("softmax", operator, name, attr, data)
 
 
 def SoftmaxActivation(
@@ -198,8 +187,7 @@ def SoftmaxActivation(
       data: a symbol of one output; a variable is made if it is missing.
       mode: instance: the sum over all of a sample is 1; channel: that over the channels; 'instance'
         or 'channel'.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.SoftmaxActivation.of(mode=mode)
-    return layer("softmaxactivation", operator, {"data": data}, name, attr)
+    return layer("softmaxactivation", operator, name, attr, data)

@@ -47,13 +47,12 @@ def argmax(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to reduce; None, or none at all, means all of them; an integer, or
-        integers, or None.
-      keepdims: keep the reduced axes, with size 1; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+        integers.
+      keepdims: keep the reduced axes, with size 1.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.ArgMax.of(axis=axis, keepdims=keepdims)
-    return layer("argmax", operator, {"data": data}, name, attr)
+    return layer("argmax", operator, name, attr, data)
 
 
 def argmax_channel(
@@ -66,11 +65,10 @@ def argmax_channel(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.ArgMaxChannel.of()
-    return layer("argmax_channel", operator, {"data": data}, name, attr)
+    return layer("argmax_channel", operator, name, attr, data)
 
 
 def argmin(
@@ -86,13 +84,12 @@ def argmin(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to reduce; None, or none at all, means all of them; an integer, or
-        integers, or None.
-      keepdims: keep the reduced axes, with size 1; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+        integers.
+      keepdims: keep the reduced axes, with size 1.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.ArgMin.of(axis=axis, keepdims=keepdims)
-    return layer("argmin", operator, {"data": data}, name, attr)
+    return layer("argmin", operator, name, attr, data)
 
 
 def choose_element_0index(
@@ -105,12 +102,11 @@ def choose_element_0index(
     """`output[i] = lhs[i, rhs[i]]`.
 
     Args:
-      lhs, rhs: symbols of one output; variables are made in the place of those that are missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      lhs, rhs: symbols of one output; variables are made for those that are missing.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.ChooseElement0Index.of()
-    return layer("choose_element_0index", operator, {"lhs": lhs, "rhs": rhs}, name, attr)
+    return layer("choose_element_0index", operator, name, attr, lhs, rhs)
 
 
 def dot(
@@ -128,14 +124,13 @@ def dot(
     float16 is multiplied in float32.
 
     Args:
-      lhs, rhs: symbols of one output; variables are made in the place of those that are missing.
-      transpose_a: take lhs transposed; it then needs one or two axes; True or False.
-      transpose_b: take rhs transposed; it then needs one or two axes; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      lhs, rhs: symbols of one output; variables are made for those that are missing.
+      transpose_a: take lhs transposed; it then needs one or two axes.
+      transpose_b: take rhs transposed; it then needs one or two axes.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Dot.of(transpose_a=transpose_a, transpose_b=transpose_b)
-    return layer("dot", operator, {"lhs": lhs, "rhs": rhs}, name, attr)
+    return layer("dot", operator, name, attr, lhs, rhs)
 
 
 def fill_element_0index(
@@ -149,13 +144,11 @@ def fill_element_0index(
     """`lhs` with `mhs[i]` at `[i, rhs[i]]`.
 
     Args:
-      lhs, mhs, rhs: symbols of one output; variables are made in the place of those that are
-        missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      lhs, mhs, rhs: symbols of one output; variables are made for those that are missing.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.FillElement0Index.of()
-    return layer("fill_element_0index", operator, {"lhs": lhs, "mhs": mhs, "rhs": rhs}, name, attr)
+    return layer("fill_element_0index", operator, name, attr, lhs, mhs, rhs)
 
 
 def max(
@@ -172,14 +165,13 @@ def max(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to reduce; None, or none at all, means all of them; an integer, or
-        integers, or None.
-      keepdims: keep the reduced axes, with size 1; True or False.
-      exclude: reduce the axes that axis does not name; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+        integers.
+      keepdims: keep the reduced axes, with size 1.
+      exclude: reduce the axes that axis does not name.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Max.of(axis=axis, keepdims=keepdims, exclude=exclude)
-    return layer("max", operator, {"data": data}, name, attr)
+    return layer("max", operator, name, attr, data)
 
 
 max_axis = max
@@ -199,14 +191,13 @@ def mean(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to reduce; None, or none at all, means all of them; an integer, or
-        integers, or None.
-      keepdims: keep the reduced axes, with size 1; True or False.
-      exclude: reduce the axes that axis does not name; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+        integers.
+      keepdims: keep the reduced axes, with size 1.
+      exclude: reduce the axes that axis does not name.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Mean.of(axis=axis, keepdims=keepdims, exclude=exclude)
-    return layer("mean", operator, {"data": data}, name, attr)
+    return layer("mean", operator, name, attr, data)
 
 
 def min(
@@ -223,14 +214,13 @@ def min(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to reduce; None, or none at all, means all of them; an integer, or
-        integers, or None.
-      keepdims: keep the reduced axes, with size 1; True or False.
-      exclude: reduce the axes that axis does not name; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+        integers.
+      keepdims: keep the reduced axes, with size 1.
+      exclude: reduce the axes that axis does not name.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Min.of(axis=axis, keepdims=keepdims, exclude=exclude)
-    return layer("min", operator, {"data": data}, name, attr)
+    return layer("min", operator, name, attr, data)
 
 
 min_axis = min
@@ -252,14 +242,13 @@ def norm(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to reduce; None, or none at all, means all of them; an integer, or
-        integers, or None.
-      keepdims: keep the reduced axes, with size 1; True or False.
+        integers.
+      keepdims: keep the reduced axes, with size 1.
       ord: the order of the norm; 1 or 2.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Norm.of(axis=axis, keepdims=keepdims, ord=ord)
-    return layer("norm", operator, {"data": data}, name, attr)
+    return layer("norm", operator, name, attr, data)
 
 
 def prod(
@@ -276,14 +265,13 @@ def prod(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to reduce; None, or none at all, means all of them; an integer, or
-        integers, or None.
-      keepdims: keep the reduced axes, with size 1; True or False.
-      exclude: reduce the axes that axis does not name; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+        integers.
+      keepdims: keep the reduced axes, with size 1.
+      exclude: reduce the axes that axis does not name.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Prod.of(axis=axis, keepdims=keepdims, exclude=exclude)
-    return layer("prod", operator, {"data": data}, name, attr)
+    return layer("prod", operator, name, attr, data)
 
 
 def sum(
@@ -300,14 +288,13 @@ def sum(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to reduce; None, or none at all, means all of them; an integer, or
-        integers, or None.
-      keepdims: keep the reduced axes, with size 1; True or False.
-      exclude: reduce the axes that axis does not name; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+        integers.
+      keepdims: keep the reduced axes, with size 1.
+      exclude: reduce the axes that axis does not name.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Sum.of(axis=axis, keepdims=keepdims, exclude=exclude)
-    return layer("sum", operator, {"data": data}, name, attr)
+    return layer("sum", operator, name, attr, data)
 
 
 sum_axis = sum
@@ -326,10 +313,8 @@ def take(
     index out of range fails the operation.
 
     Args:
-      data, indices: symbols of one output; variables are made in the place of those that are
-        missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      data, indices: symbols of one output; variables are made for those that are missing.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Take.of()
-    return layer("take", operator, {"data": data, "indices": indices}, name, attr)
+    return layer("take", operator, name, attr, data, indices)

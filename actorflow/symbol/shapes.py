@@ -58,12 +58,11 @@ def broadcast_axis(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axes to repeat, each of size 1; integers.
-      size: how long each of them becomes; integers of at least 0.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      size: how long each of them becomes; integers.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.BroadcastAxis.of(axis=axis, size=size)
-    return layer("broadcast_axis", operator, {"data": data}, name, attr)
+    return layer("broadcast_axis", operator, name, attr, data)
 
 
 broadcast_axes = broadcast_axis
@@ -81,15 +80,13 @@ def broadcast_like(
     """`lhs` repeated to the shape of `rhs`, of which nothing else is used.
 
     Args:
-      lhs, rhs: symbols of one output; variables are made in the place of those that are missing.
-      lhs_axes: the axes of lhs to repeat, each of size 1; None for all that differ; integers, or
-        None.
-      rhs_axes: the axes of rhs whose sizes they get; integers, or None.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      lhs, rhs: symbols of one output; variables are made for those that are missing.
+      lhs_axes: the axes of lhs to repeat, each of size 1; None for all that differ; integers.
+      rhs_axes: the axes of rhs whose sizes they get; integers.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.BroadcastLike.of(lhs_axes=lhs_axes, rhs_axes=rhs_axes)
-    return layer("broadcast_like", operator, {"lhs": lhs, "rhs": rhs}, name, attr)
+    return layer("broadcast_like", operator, name, attr, lhs, rhs)
 
 
 def broadcast_to(
@@ -104,12 +101,11 @@ def broadcast_to(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       shape: the shape to give, with as many axes as the input or more; 0 keeps an axis's size;
-        integers of at least 0.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+        integers.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.BroadcastTo.of(shape=shape)
-    return layer("broadcast_to", operator, {"data": data}, name, attr)
+    return layer("broadcast_to", operator, name, attr, data)
 
 
 def Cast(
@@ -123,13 +119,12 @@ def Cast(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      dtype: the data type to convert to; 'float32' or 'float64' or 'float16' or 'uint8' or 'int32'
-        or 'int8' or 'int64' or 'bool'.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      dtype: the data type to convert to; 'float32', 'float64', 'float16', 'uint8', 'int32', 'int8',
+        'int64' or 'bool'.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Cast.of(dtype=dtype)
-    return layer("cast", operator, {"data": data}, name, attr)
+    return layer("cast", operator, name, attr, data)
 
 
 cast = Cast
@@ -150,8 +145,7 @@ def Concat(
       args: symbols of one output each.
       num_args: how many there are, for those who say so; without args, variables are made.
       dim: the axis, as symbols spell it; an integer.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     return variadic("concat", ops.Concat, args, num_args, name, attr, dim=dim)
 
@@ -171,11 +165,10 @@ def expand_dims(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: where the new axis is in the output; an integer.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.ExpandDims.of(axis=axis)
-    return layer("expand_dims", operator, {"data": data}, name, attr)
+    return layer("expand_dims", operator, name, attr, data)
 
 
 def Flatten(
@@ -188,11 +181,10 @@ def Flatten(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Flatten.of()
-    return layer("flatten", operator, {"data": data}, name, attr)
+    return layer("flatten", operator, name, attr, data)
 
 
 flatten = Flatten
@@ -210,11 +202,10 @@ def flip(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis or axes to turn round; integers.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Flip.of(axis=axis)
-    return layer("flip", operator, {"data": data}, name, attr)
+    return layer("flip", operator, name, attr, data)
 
 
 reverse = flip
@@ -246,11 +237,10 @@ def Reshape(
     Args:
       data: a symbol of one output; a variable is made if it is missing.
       shape: the shape to give, with codes; integers.
-      reverse: read shape, and the input's axes, from the right; True or False.
-      target_shape: the shape to give, if shape is not given; integers of at least 0.
-      keep_highest: in target_shape's place 0 keep the first axis's size; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      reverse: read shape, and the input's axes, from the right.
+      target_shape: the shape to give, if shape is not given; integers.
+      keep_highest: in target_shape's place 0 keep the first axis's size.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Reshape.of(
         shape=shape,
@@ -258,7 +248,7 @@ def Reshape(
         target_shape=target_shape,
         keep_highest=keep_highest,
     )
-    return layer("reshape", operator, {"data": data}, name, attr)
+    return layer("reshape", operator, name, attr, data)
 
 
 reshape = Reshape
@@ -274,12 +264,11 @@ def reshape_like(
     """The elements of `lhs` in the shape of `rhs`, of which nothing else is used.
 
     Args:
-      lhs, rhs: symbols of one output; variables are made in the place of those that are missing.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      lhs, rhs: symbols of one output; variables are made for those that are missing.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.ReshapeLike.of()
-    return layer("reshape_like", operator, {"lhs": lhs, "rhs": rhs}, name, attr)
+    return layer("reshape_like", operator, name, attr, lhs, rhs)
 
 
 def slice(
@@ -299,11 +288,10 @@ def slice(
         axis.
       end: where the part ends; None for the end of an axis; integers, or None, one for each axis.
       step: the distances; 1 where there is none; integers, or None, one for each axis.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Slice.of(begin=begin, end=end, step=step)
-    return layer("slice", operator, {"data": data}, name, attr)
+    return layer("slice", operator, name, attr, data)
 
 
 crop = slice
@@ -324,12 +312,11 @@ def slice_axis(
       data: a symbol of one output; a variable is made if it is missing.
       axis: the axis; an integer.
       begin: where the part begins; negative: counted from the end; an integer.
-      end: where it ends; None for the end of the axis; an integer, or None.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      end: where it ends; None for the end of the axis; an integer.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.SliceAxis.of(axis=axis, begin=begin, end=end)
-    return layer("slice_axis", operator, {"data": data}, name, attr)
+    return layer("slice_axis", operator, name, attr, data)
 
 
 def SliceChannel(
@@ -347,12 +334,11 @@ def SliceChannel(
       data: a symbol of one output; a variable is made if it is missing.
       num_outputs: how many parts there are; an integer of at least 1.
       axis: the axis that is cut; an integer.
-      squeeze_axis: leave the axis out; each part then needs length 1; True or False.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      squeeze_axis: leave the axis out; each part then needs length 1.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.SliceChannel.of(num_outputs=num_outputs, axis=axis, squeeze_axis=squeeze_axis)
-    return layer("slicechannel", operator, {"data": data}, name, attr)
+    return layer("slicechannel", operator, name, attr, data)
 
 
 split = SliceChannel
@@ -372,11 +358,10 @@ def SwapAxis(
       data: a symbol of one output; a variable is made if it is missing.
       dim1: the one axis; an integer.
       dim2: the other axis; an integer.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.SwapAxis.of(dim1=dim1, dim2=dim2)
-    return layer("swapaxis", operator, {"data": data}, name, attr)
+    return layer("swapaxis", operator, name, attr, data)
 
 
 swapaxes = SwapAxis
@@ -393,10 +378,8 @@ def transpose(
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
-      axes: which input axis each output axis is; None, or none at all, reverses them; integers, or
-        None.
-      name: what to call it; None to make up a name.
-      attr: attributes, for it and the variables that are made.
+      axes: which input axis each output axis is; None, or none at all, reverses them; integers.
+      name, attr: its name, None to make one up; attributes, also of variables made.
     """
     operator = ops.Transpose.of(axes=axes)
-    return layer("transpose", operator, {"data": data}, name, attr)
+    return layer("transpose", operator, name, attr, data)

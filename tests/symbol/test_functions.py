@@ -76,7 +76,7 @@ def test_a_layer_makes_variables_for_what_is_missing():
 
 def test_an_input_that_the_operator_does_not_have_is_refused():
     data = sym.Variable("data")
-    with pytest.raises(TypeError, match="takes no bias as it is, only data, weight"):
+    with pytest.raises(TypeError, match="takes only data, weight as it is, got <Symbol data> too"):
         sym.FullyConnected(data, bias=data, num_hidden=3, no_bias=True)
     with pytest.raises(TypeError, match="data has to be a symbol, got 3"):
         sym.exp(3)
