@@ -40,19 +40,20 @@ _STYLE: Final = {"shape": "box", "style": "filled", "fontsize": "11", "height": 
 def plot_network(
     symbol: Symbol,
     title: str = "plot",
-    save_format: str = "pdf",
     shape: Mapping[str, Shape] | None = None,
     node_attrs: Mapping[str, str] | None = None,
-    hide_weights: bool = True,  # noqa: FBT001, FBT002 -- MXNet's signature
+    *,
+    save_format: str = "pdf",
+    hide_weights: bool = True,
 ) -> Any:  # noqa: ANN401 -- graphviz has no types
     """Draw a network: its layers as boxes, an arrow from each to what it takes.
 
     Args:
       symbol: the network.
       title: the name of the graph, and of the file if it is rendered.
-      save_format: the format that it is rendered in.
       shape: the shapes of its data by name; then the arrows say the shapes.
       node_attrs: graphviz's attributes of all boxes, such as `{"fixedsize": "true"}`.
+      save_format: the format that it is rendered in.
       hide_weights: leave out the variables of layers, such as `fc1_weight`.
 
     Returns:

@@ -30,9 +30,14 @@ def dumps(heads: Sequence[Entry]) -> str:
     """The text of a graph.
 
     Raises:
-      FormatError: an operator has no name in files, such as one that a gradient is made of.
+      FormatError: an operator has no name in files, such as one that a gradient is made of, or
+        two variables have the same name.
     """
     order = topological(heads)
+    name = _repeated_name(order)
+    if name is not None:
+        message = f"two variables are called {name!r}, so that no file can hold them"
+        raise FormatError(message)
     numbers = {node: number for number, node in enumerate(order)}
     nodes = []
     rows = [0]
@@ -200,15 +205,19 @@ def loads(text: str, who: str = "load_json") -> list[Entry]:
         message names the file and the node.
     """
     heads = _Reader(text, who).read()
-    _refuse_same_names(heads, who)
+    name = _repeated_name(topological(heads))
+    if name is not None:
+        message = f"{who}: this symbol file has two variables called {name!r}"
+        raise FormatError(message)
     return heads
 
 
-def _refuse_same_names(heads: Sequence[Entry], who: str) -> None:
-    arguments, states = variables(topological(heads))
+def _repeated_name(order: Sequence[Node]) -> str | None:
+    """A name that two variables have: what is bound by name cannot tell them apart."""
+    arguments, states = variables(order)
     seen: set[str] = set()
     for node in (*arguments, *states):
         if node.name in seen:
-            message = f"{who}: this symbol file has two variables called {node.name!r}"
-            raise FormatError(message)
+            return node.name
         seen.add(node.name)
+    return None

@@ -1,5 +1,7 @@
 """Operators as symbol files know them."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,21 @@ def test_classes_are_read_by_all_names_and_written_by_the_first(row):
         if row.kind is not ops.Copy:  # whose name in files is Identity's
             assert type(operator) is row.kind
         assert to_file(operator) == (row.names[0], params)
+
+
+def test_every_operator_of_expressions_has_a_row():
+    kinds = {
+        name
+        for name in ops.__all__
+        if inspect.isclass(getattr(ops, name)) and issubclass(getattr(ops, name), ops.Operator)
+    }
+    assert kinds - {row.kind.__name__ for row in CLASSES} == {
+        # Written by rules of their own.
+        *("Elementwise", "Full", "Operator", "Reduction", "WithScalar"),
+        # Of arrays alone, or what gradients are made of.
+        *("Arange", "Assign", "Fill", "GetItem", "Normal", "OneHotEncode", "RandInt", "SetItem"),
+        *("Shuffle", "SumLike", "Uniform"),
+    }
 
 
 @pytest.mark.parametrize("ours", [*BINARY, *UNARY])

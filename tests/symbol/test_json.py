@@ -7,10 +7,11 @@ import stat
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from actorflow import sym
+from actorflow import nd, sym
 from actorflow.errors import FormatError
 
 DATA = Path(__file__).parent.parent / "data"
@@ -92,6 +93,11 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
     assert caught.value.filename == str(tmp_path / "missing" / "net.json")
     with pytest.raises(FileNotFoundError):
         sym.load(tmp_path / "nothing.json")
+
+
+def test_what_could_not_be_read_is_not_written():
+    with pytest.raises(FormatError, match="two variables are called 'x'"):
+        (sym.Variable("x") + sym.Variable("x")).tojson()
 
 
 # -- Files of others ---------------------------------------------------------------------------
@@ -363,6 +369,40 @@ def test_mxnet_reads_and_writes_the_same(tmp_path):
     assert back.infer_shape(data=(2, 1, 28, 28)) == net.infer_shape(data=(2, 1, 28, 28))
     for name, attributes in net.attr_dict().items():
         assert attributes.items() <= back.attr_dict()[name].items()
+
+
+COMPUTING_PROGRAM = """
+import sys, warnings
+warnings.filterwarnings("ignore")
+import mxnet as mx
+net, arrays = mx.sym.load(sys.argv[1]), mx.nd.load(sys.argv[2])
+states = {name: arrays.pop(name) for name in net.list_auxiliary_states()}
+bound = net.bind(mx.cpu(), arrays, aux_states=states)
+mx.nd.save(sys.argv[3], bound.forward())
+"""
+
+
+@WITH_PEER
+@pytest.mark.slow
+def test_mxnet_computes_the_same(tmp_path):
+    net = lenet()
+    arguments, _, states = net.infer_shape(data=(2, 1, 28, 28))
+    names = [*net.list_arguments(), *net.list_auxiliary_states()]
+    random = np.random.default_rng(7)
+    arrays = {
+        name: nd.array(random.uniform(0.1, 0.9, shape).astype("f4"))
+        for name, shape in zip(names, [*arguments, *states], strict=True)
+    }
+    paths = [tmp_path / name for name in ("net.json", "in.params", "out.params")]
+    net.save(paths[0])
+    nd.save(paths[1], arrays)
+    done = subprocess.run(  # noqa: S603
+        [PEER, "-c", COMPUTING_PROGRAM, *paths], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    aux = {name: arrays.pop(name) for name in net.list_auxiliary_states()}
+    ours = net.bind(None, arrays, aux_states=aux).forward()[0].asnumpy()
+    np.testing.assert_allclose(ours, nd.load(paths[2])[0].asnumpy(), rtol=1e-4, atol=1e-6)
 
 
 @WITH_PEER

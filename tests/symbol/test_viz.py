@@ -73,9 +73,9 @@ def test_a_summary_needs_shapes_that_tell_all():
 def test_a_picture():
     pytest.importorskip("graphviz")
     dot = viz.plot_network(
-        net(), "lenet", shape={"data": (2, 1, 8, 8)}, node_attrs={"fontname": "Sans"}
+        net(), "lenet", {"data": (2, 1, 8, 8)}, {"fontname": "Sans"}, save_format="svg"
     )
-    assert dot.name == "lenet"
+    assert (dot.name, dot.format) == ("lenet", "svg")
     source = dot.source
     assert r'label="conv\nConvolution\nkernel=(3, 3), num_filter=4"' in source
     assert 'label="4x6x6"' in source
