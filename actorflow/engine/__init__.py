@@ -18,6 +18,9 @@ from actorflow.engine.operation import (
     Completion as Completion,
     Failure as Failure,
     Operation as Operation,
+    Site as Site,
+    capture_line as capture_line,
+    describe_site as describe_site,
 )
 from actorflow.engine.policy import (
     FifoPolicy as FifoPolicy,
@@ -50,12 +53,15 @@ __all__ = [
     "PriorityPolicy",
     "Region",
     "Resource",
+    "Site",
     "Statistics",
     "StatisticsReport",
     "ThreadedEngine",
     "Worker",
+    "capture_line",
     "close_default_engine",
     "current_engine",
     "current_operation",
     "default_engine",
+    "describe_site",
 ]

@@ -7,7 +7,7 @@ import linecache
 import sys
 from pathlib import Path
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from actorflow.errors import ActorflowError, EngineError
 
@@ -20,9 +20,17 @@ if TYPE_CHECKING:
     from actorflow.engine.waiting import Waiter
     from actorflow.engine.worker import Device
 
-    Site = tuple[Any, ...]  # code, instruction, code, instruction, ...
+__all__ = [
+    "Completion",
+    "Failure",
+    "Operation",
+    "Site",
+    "capture_line",
+    "describe_site",
+    "make_operation",
+]
 
-__all__ = ["Completion", "Failure", "Operation", "describe_site", "make_operation"]
+Site: TypeAlias = tuple[Any, ...]  # code, instruction, code, instruction, ...
 
 # The life of an operation. It only ever moves to a higher state.
 SENT: Final = 0  # in the mailbox, not yet told to its resources
@@ -284,7 +292,10 @@ class Completion:
 
 
 def capture_line() -> Site | None:
-    """Note the innermost line of the user's code, without keeping its frames alive."""
+    """Note the innermost line of the user's code, without keeping its frames alive.
+
+    The frame that calls this is taken for the package's own.
+    """
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code

@@ -2,6 +2,21 @@
 
 from actorflow.ndarray.array import NDArray
 from actorflow.ndarray.block import Block, host_memory
+from actorflow.ndarray.creation import array, empty, zeros
 from actorflow.ndarray.explain import explain
+from actorflow.ndarray.invoke import copy_into
+from actorflow.ndarray.kernels import quietly
+from actorflow.ndarray.random import stream
 
-__all__ = ["Block", "NDArray", "explain", "host_memory"]
+__all__ = [
+    "Block",
+    "NDArray",
+    "array",
+    "copy_into",
+    "empty",
+    "explain",
+    "host_memory",
+    "quietly",
+    "stream",
+    "zeros",
+]

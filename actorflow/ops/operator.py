@@ -164,6 +164,14 @@ class Operator:
         del apply, inputs, outputs, out_grads
         raise GradientError(f"{self.name}: this operator has no gradient")
 
+    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
+        """A function and its arguments that compute it on certain arrays, again and again.
+
+        Args:
+          arrays: all that `forward` takes.
+        """
+        return self.forward, tuple(arrays)
+
     def is_identity(self, *shapes: Shape) -> bool:
         """Whether for inputs of these shapes the only output is the first input.
 

@@ -15,6 +15,8 @@ from actorflow.ops.parameters import data_type
 from actorflow.ops.types import DTYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Scalar, Shape
     from actorflow.ops.ufunc import Elementwise
@@ -116,6 +118,13 @@ class WithScalar(Operator):
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return scalar_type(self.base, dtypes[0], self.scalar, reverse=self.reverse)
+
+    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
+        data, output = arrays
+        if not self.base.direct or output.dtype != data.dtype or output.dtype.kind != "f":
+            return self.forward, (data, output)
+        number = np.asarray(self.scalar, output.dtype)  # Python's own is converted in each call
+        return self.base.kernel, (number, data, output) if self.reverse else (data, number, output)
 
     def forward(self, data: Memory, output: Memory) -> None:
         scalar = widened(self.scalar, output.dtype)

@@ -1,0 +1,160 @@
+"""Binding: the arrays of an executor, checked or made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from actorflow.device import as_context
+from actorflow.errors import ContextError, DTypeError, ShapeError
+from actorflow.executor.executor import Executor
+from actorflow.ndarray import NDArray, empty, zeros
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actorflow.device import Context
+    from actorflow.ops import DTypeLike, Shape
+    from actorflow.symbol import Symbol
+
+__all__ = ["bind", "simple_bind"]
+
+GRAD_REQS = ("write", "add", "null")
+
+def bind(
+    symbol: Symbol,
+    ctx: Context | None,
+    args: Sequence[NDArray] | Mapping[str, NDArray],
+    args_grad: Sequence[NDArray | None] | Mapping[str, NDArray] | None = None,
+    grad_req: str | Sequence[str] | Mapping[str, str] = "write",
+    aux_states: Sequence[NDArray] | Mapping[str, NDArray] | None = None,
+) -> Executor:
+    """See `Symbol.bind`."""
+    context = as_context(ctx, "bind")
+    arguments = symbol.list_arguments()
+    states = symbol.list_auxiliary_states()
+    arrays = _in_order("args", arguments, args)
+    auxiliary = _in_order("aux_states", states, aux_states or {})
+    for kind, names, found in (("args", arguments, arrays), ("aux_states", states, auxiliary)):
+        missing = [name for name, each in zip(names, found, strict=True) if each is None]
+        if missing:
+            message = f"bind: {kind} lacks {', '.join(missing)}"
+            raise ValueError(message)
+    grads = _in_order("args_grad", arguments, args_grad or {})
+    reqs = _requests(arguments, grads, grad_req)
+    whole: list[Any] = [*arrays, *auxiliary]
+    outputs = _outputs(symbol, context, dict(zip((*arguments, *states), whole, strict=True)))
+    for name, array, grad in zip(arguments, arrays, grads, strict=True):
+        if grad is not None and array is not None and grad.shape != array.shape:
+            message = f"bind: the gradient of {name} is {grad.shape}, but {name} is {array.shape}"
+            raise ShapeError(message)
+    count = len(arguments)
+    return Executor(symbol, context, whole[:count], grads, reqs, whole[count:], outputs)
+
+
+def simple_bind(
+    symbol: Symbol,
+    ctx: Context | None,
+    grad_req: str | Sequence[str] | Mapping[str, str],
+    type_dict: Mapping[str, DTypeLike] | None,
+    shapes: Mapping[str, Shape],
+) -> Executor:
+    """See `Symbol.simple_bind`."""
+    context = as_context(ctx, "simple_bind")
+    arguments = symbol.list_arguments()
+    states = symbol.list_auxiliary_states()
+    arg_shapes, out_shapes, aux_shapes = symbol.infer_shape_partial(**shapes)
+    named = (*arguments, *states, *symbol.list_outputs())
+    for name, shape in zip(named, (*arg_shapes, *aux_shapes, *out_shapes), strict=True):
+        if shape is None:
+            message = (
+                f"simple_bind: the shape of {name!r} cannot be told from those of "
+                f"{', '.join(shapes) or 'nothing'}"
+            )
+            raise ShapeError(message)
+    given = dict(type_dict or {})
+    arg_types, out_types, aux_types = symbol.infer_type(**given)
+    if arg_types is None:
+        given = {name: given.get(name, "float32") for name in arguments}
+        arg_types, out_types, aux_types = symbol.infer_type(**given)
+    if arg_types is None or aux_types is None or out_types is None:
+        message = f"simple_bind: the data types of {symbol!r} cannot be told from {given}"
+        raise DTypeError(message)
+    made: list[list[NDArray]] = [
+        # No shape is None any more.
+        [make(shape or (1,), context, dtype) for shape, dtype in zip(part, types, strict=True)]
+        for make, part, types in (
+            (zeros, arg_shapes, arg_types),
+            (zeros, aux_shapes, aux_types),
+            (empty, out_shapes, out_types),
+        )
+    ]
+    reqs = _requests(arguments, made[0], grad_req)
+    grads = [
+        None if req == "null" else zeros(each.shape, context, each._block.dtype)
+        for each, req in zip(made[0], reqs, strict=True)
+    ]
+    return Executor(symbol, context, made[0], grads, reqs, made[1], made[2])
+
+
+def _in_order(
+    what: str,
+    names: Sequence[str],
+    given: Sequence[NDArray | None] | Mapping[str, NDArray],
+) -> list[NDArray | None]:
+    """Arrays in the order of names, None where there is none."""
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in names:
+                message = f"bind: {what} has {name!r}, but there are {', '.join(names)}"
+                raise ValueError(message)
+        found = [given.get(name) for name in names]
+    else:
+        found = list(given)
+        if len(found) != len(names):
+            message = f"bind: {what} has {len(found)} arrays for {len(names)}: {', '.join(names)}"
+            raise ValueError(message)
+    for name, each in zip(names, found, strict=True):
+        if each is not None and not isinstance(each, NDArray):
+            message = f"bind: {what} has {each!r} for {name}, which is no NDArray"
+            raise TypeError(message)
+    return found
+
+
+def _requests(
+    names: Sequence[str],
+    grads: Sequence[NDArray | None],
+    grad_req: str | Sequence[str] | Mapping[str, str],
+) -> list[str]:
+    if isinstance(grad_req, str):
+        reqs = [grad_req] * len(names)
+    elif isinstance(grad_req, Mapping):
+        reqs = [grad_req.get(name, "null") for name in names]
+    else:
+        reqs = list(grad_req)
+    if len(reqs) != len(names) or any(req not in GRAD_REQS for req in reqs):
+        message = (
+            f"bind: grad_req takes 'write', 'add' or 'null' for each argument, got {grad_req!r}"
+        )
+        raise ValueError(message)
+    return ["null" if grad is None else req for grad, req in zip(grads, reqs, strict=True)]
+
+
+def _outputs(symbol: Symbol, context: Context, arrays: Mapping[str, NDArray]) -> list[NDArray]:
+    """Make the arrays of the outputs; by that it is seen whether all arrays fit."""
+    for name, each in arrays.items():
+        if each.context != context:
+            message = f"bind: {name} is in {each.context}, but the executor is to be in {context}"
+            raise ContextError(message)
+    _, shapes, _ = symbol.infer_shape_partial(**{n: a.shape for n, a in arrays.items()})
+    _, types, _ = symbol.infer_type(**{n: a._block.dtype for n, a in arrays.items()})
+    if types is None:
+        message = f"bind: the data types of {symbol!r} cannot be told from its arguments"
+        raise DTypeError(message)
+    made = []
+    for name, shape, dtype in zip(symbol.list_outputs(), shapes, types, strict=True):
+        if shape is None:
+            message = f"bind: the shape of {name!r} cannot be told from the arguments"
+            raise ShapeError(message)
+        made.append(empty(shape, context, dtype))
+    return made

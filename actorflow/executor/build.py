@@ -1,0 +1,69 @@
+"""The graphs that an executor compiles: for prediction, and for training with its gradients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.graph import Entry, Node, gradient
+from actorflow.graph.rewrite import for_inference
+from actorflow.ops import ELEMENTWISE, ZerosLike
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["backward_heads", "inference_heads", "training_heads"]
+
+
+def inference_heads(heads: Sequence[Entry]) -> list[Entry]:
+    """The heads for prediction."""
+    return for_inference(heads)
+
+
+def training_heads(heads: Sequence[Entry]) -> tuple[list[Entry], dict[Node, int]]:
+    """The heads for training, and variables for the gradients of those that are no losses.
+
+    Returns:
+      The heads, and for each variable the number of the head whose gradient it is.
+    """
+    variables = {}
+    for index, head in enumerate(heads):
+        operator = head.node.operator
+        if operator is None or not operator.is_loss:
+            variables[Node(None, head.name)] = index
+    return list(heads), variables
+
+
+def backward_heads(
+    heads: Sequence[Entry],
+    head_grads: Mapping[Node, int],
+    wanted: Mapping[Node, tuple[str, Any]],
+) -> tuple[list[Entry], dict[Node, Node]]:
+    """The gradients of arguments.
+
+    Args:
+      heads: the heads.
+      head_grads: which variable is the gradient of which head.
+      wanted: for each argument its `grad_req`, "write" or "add", first.
+
+    Returns:
+      A gradient for each, and for those that are added up, variables for what was there before,
+      with the argument that each belongs to.
+    """
+    above: list[Entry | None] = [None] * len(heads)
+    for node, index in head_grads.items():
+        above[index] = Entry(node, 0)
+    found = gradient(heads, above, list(wanted))
+    grads = []
+    sums = {}
+    for node, (req, _) in wanted.items():
+        entry = found[node]
+        if entry is None:
+            zeros = Node(ZerosLike(), f"{node.name}_no_grad", (Entry(node, 0),))
+            entry = zeros.entries()[0]
+        if req == "add":
+            before = Node(None, f"{node.name}_grad_before")
+            sums[before] = node
+            added = Node(ELEMENTWISE["add"], f"{node.name}_grad", (Entry(before, 0), entry))
+            entry = added.entries()[0]
+        grads.append(entry)
+    return grads, sums

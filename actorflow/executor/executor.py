@@ -1,0 +1,262 @@
+"""Executors: symbols that are bound to arrays."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actorflow.engine import Resource, current_engine
+from actorflow.errors import ShapeError
+from actorflow.executor.build import backward_heads, inference_heads, training_heads
+from actorflow.executor.program import Program
+from actorflow.graph import topological, variables
+from actorflow.ndarray import NDArray, empty, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from actorflow.device import Context
+    from actorflow.engine import Accessible
+    from actorflow.graph import Node
+    from actorflow.symbol import Symbol
+
+__all__ = ["Executor"]
+
+
+class Executor:
+    """A symbol bound to arrays: it computes the outputs, and the gradients, when it is asked to.
+
+    Everything is lazy: `forward` and `backward` push messages and return. Made by `Symbol.bind` and
+    `Symbol.simple_bind`.
+
+    Attributes:
+      symbol: what it computes.
+      context: where.
+      arg_arrays: the arrays of the arguments, in the order of `symbol.list_arguments()`.
+      grad_arrays: for each argument the array of its gradient, or None.
+      aux_arrays: the arrays of the auxiliary states.
+      outputs: the arrays of the outputs; always the same ones.
+      arg_dict, grad_dict, aux_dict, output_dict: the same arrays by name.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        context: Context,
+        arg_arrays: Sequence[NDArray],
+        grad_arrays: Sequence[NDArray | None],
+        grad_reqs: Sequence[str],
+        aux_arrays: Sequence[NDArray],
+        outputs: Sequence[NDArray],
+    ) -> None:
+        self.symbol = symbol
+        self.context = context
+        self.arg_arrays = list(arg_arrays)
+        self.grad_arrays = list(grad_arrays)
+        self.aux_arrays = list(aux_arrays)
+        self._grad_reqs = list(grad_reqs)
+        self._heads = symbol._entries
+        arguments, states = variables(topological(self._heads))
+        self._arguments, self._states = arguments, states
+        self.outputs = list(outputs)
+        names = [node.name for node in arguments]
+        self.arg_dict = dict(zip(names, self.arg_arrays, strict=True))
+        self.grad_dict = dict(zip(names, self.grad_arrays, strict=True))
+        self.aux_dict = dict(zip((node.name for node in states), self.aux_arrays, strict=True))
+        self.output_dict = dict(zip(symbol.list_outputs(), self.outputs, strict=True))
+        # Between its messages an executor has values of its own, which they hand on to each other.
+        self._workspace = Resource(f"executor of {symbol!r}")
+        self._programs: dict[bool, Program] = {}
+        self._out_grads: dict[Node, NDArray] = {}
+        self._trained = False
+        self._monitor: Callable[[str, NDArray], None] | None = None
+
+    def copy_params_from(
+        self,
+        arg_params: Mapping[str, NDArray],
+        aux_params: Mapping[str, NDArray] | None = None,
+        allow_extra_params: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Copy arrays into those of the arguments and states that have their names.
+
+        Raises:
+          ValueError: there is no such name, unless extra ones are allowed.
+        """
+        for given, own in ((arg_params, self.arg_dict), (aux_params or {}, self.aux_dict)):
+            for name in given:
+                if name not in own and not allow_extra_params:
+                    message = f"copy_params_from: {self.symbol!r} has nothing called {name!r}"
+                    raise ValueError(message)
+            for name, value in given.items():
+                if name in own:
+                    value.copyto(own[name])
+
+    # -- Computing -----------------------------------------------------------------------------
+
+    def forward(self, is_train: bool = False, **kwargs: Any) -> list[NDArray]:  # noqa: FBT001, FBT002
+        """Compute the outputs.
+
+        Args:
+          is_train: whether `backward` follows; operators such as Dropout and BatchNorm then do
+            what they do in training.
+          kwargs: arrays to copy into arguments first, by name.
+
+        Returns:
+          `outputs`.
+
+        Raises:
+          ValueError: there is no such argument.
+          ShapeError: an array has another shape than the argument.
+        """
+        self._feed(kwargs)
+        program = self._program(training=is_train)
+        self._trained = is_train
+        self._push(
+            program,
+            0,
+            "forward",
+            reads=self._resources(self.arg_arrays) + ([] if is_train else self._states_read()),
+            writes=self._resources(self.outputs),
+            updates=self._states_read() if is_train else [],
+        )
+        return self.outputs
+
+    def backward(self, out_grads: NDArray | Sequence[NDArray] | None = None) -> None:
+        """Compute the gradients of the last `forward(is_train=True)`.
+
+        Args:
+          out_grads: the gradients of the outputs; not needed for losses, which ignore them.
+
+        Raises:
+          RuntimeError: the last forward was none for training.
+          ValueError: an output that is no loss has no gradient.
+        """
+        if not self._trained:
+            message = "backward: call forward(is_train=True) first"
+            raise RuntimeError(message)
+        self._feed_out_grads(out_grads)
+        program = self._program(training=True)
+        pairs = list(zip(self.grad_arrays, self._grad_reqs, strict=True))
+        written = [g for g, req in pairs if g is not None and req == "write"]
+        added = [g for g, req in pairs if g is not None and req == "add"]
+        if not written and not added:
+            return
+        self._push(
+            program,
+            1,
+            "backward",
+            reads=self._resources([*self.arg_arrays, *self.outputs, *self._out_grads.values()])
+            + self._states_read(),
+            writes=self._resources(written),
+            updates=self._resources(added),
+        )
+
+    def _push(
+        self,
+        program: Program,
+        stage: int,
+        what: str,
+        *,
+        reads: list[Accessible],
+        writes: list[Accessible],
+        updates: list[Accessible],
+    ) -> None:
+        engine = current_engine()
+        draws = []
+        if stage == 0 and program.n_draws:
+            source = stream(self.context)
+            draws = [source.draw() for _ in range(program.n_draws)]
+            reads.append(source.resource(engine))
+        engine.push(
+            partial(program.run, stage, draws),
+            reads=tuple(reads),
+            writes=tuple(writes),
+            updates=(*updates, self._workspace),
+            device=self.context.name,
+            name=f"{what} of {self.symbol.name or 'a group'}",
+        )
+
+    def _states_read(self) -> list[Accessible]:
+        return self._resources(self.aux_arrays)
+
+    @staticmethod
+    def _resources(arrays: Sequence[NDArray]) -> list[Accessible]:
+        return [each._resource for each in arrays]
+
+    def _feed(self, given: Mapping[str, Any]) -> None:
+        arguments = self.arg_dict
+        for name, value in given.items():
+            if name not in arguments:
+                message = f"forward: {self.symbol!r} has no argument {name!r}"
+                raise ValueError(message)
+            if value.shape != arguments[name].shape:
+                message = (
+                    f"forward: {name} has shape {value.shape}, but was bound with "
+                    f"{arguments[name].shape}"
+                )
+                raise ShapeError(message)
+        for name, value in given.items():
+            arguments[name][:] = value
+
+    def _feed_out_grads(self, out_grads: NDArray | Sequence[NDArray] | None) -> None:
+        self._program(training=True)
+        if out_grads is None:
+            if self._out_grads:
+                names = ", ".join(repr(node.name) for node in self._out_grads)
+                message = f"backward: out_grads are needed for outputs that are no losses: {names}"
+                raise ValueError(message)
+            return
+        given = [out_grads] if isinstance(out_grads, NDArray) else list(out_grads)
+        if len(given) != len(self.outputs):
+            message = f"backward: {len(given)} out_grads for {len(self.outputs)} outputs"
+            raise ValueError(message)
+        by_head = {node.name: target for node, target in self._out_grads.items()}
+        for head, value in zip(self._heads, given, strict=True):
+            target = by_head.get(head.name)
+            if target is not None:
+                target[:] = value
+
+    # -- Programs ------------------------------------------------------------------------------
+
+    def _program(self, *, training: bool) -> Program:
+        found = self._programs.get(training)
+        if found is None:
+            found = self._train() if training else self._predict()
+            self._programs[training] = found
+        return found
+
+    def _bound(self) -> dict[Node, NDArray]:
+        nodes = (*self._arguments, *self._states)
+        return dict(zip(nodes, (*self.arg_arrays, *self.aux_arrays), strict=True))
+
+    def _predict(self) -> Program:
+        heads = inference_heads(self._heads)
+        return Program(heads, self.outputs, self._bound(), self.context, [len(heads)])
+
+    def _train(self) -> Program:
+        bound = self._bound()
+        wanted = {
+            node: (req, grad)
+            for node, grad, req in zip(
+                self._arguments, self.grad_arrays, self._grad_reqs, strict=True
+            )
+            if grad is not None and req != "null"
+        }
+        heads, head_grads = training_heads(self._heads)
+        for node, head in head_grads.items():
+            output = self.outputs[head]
+            self._out_grads[node] = empty(output.shape, self.context, output._block.dtype)
+        bound.update(self._out_grads)
+        grads, sums = backward_heads(self._heads, head_grads, wanted)
+        bound.update({node: wanted[of][1] for node, of in sums.items()})
+        targets = [*self.outputs, *(grad for _, grad in wanted.values())]
+        return Program(
+            [*heads, *grads], targets, bound, self.context, [len(heads), len(grads)]
+        )
+
+    def debug_str(self) -> str:
+        """The plan as text: every operator in its order, and how much memory there is."""
+        program = self._program(training=any(req != "null" for req in self._grad_reqs))
+        lines = [f"{node.operator!r} {node.name}" for node in program.order]
+        lines.append(f"Total {program.plan.total / 2**20:.3f} MB allocated")
+        return "\n".join(lines)

@@ -1,0 +1,192 @@
+"""Programs: a graph compiled into a flat list of calls on memory that stays where it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from actorflow.errors import ShapeError
+from actorflow.graph import Entry, infer_shapes, infer_types, plan_memory, topological
+from actorflow.graph.rewrite import drop_identities, own_heads, share_common
+from actorflow.ndarray import Block, quietly
+from actorflow.ops import prod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from actorflow.device import Context
+    from actorflow.graph import MemoryPlan, Node
+    from actorflow.ndarray import NDArray
+    from actorflow.ops import Memory, Shape
+
+__all__ = ["Program"]
+
+Call = tuple["Callable[..., object]", tuple[Any, ...]]
+
+
+class Program:
+    """A graph, compiled for certain arrays.
+
+    Attributes:
+      order: the operators in the order in which they run.
+      plan: where values lie.
+      n_draws: how many random generators one run needs.
+    """
+
+    def __init__(
+        self,
+        heads: Sequence[Entry],
+        targets: Sequence[NDArray],
+        bound: Mapping[Node, NDArray],
+        context: Context,
+        stages: Sequence[int],
+    ) -> None:
+        """Compile.
+
+        Args:
+          heads: what is computed.
+          targets: the array that each head is written to.
+          bound: the arrays of all variables.
+          context: where internal memory comes from.
+          stages: how many of the heads each stage computes; a stage runs as one call of `run`.
+        """
+        shapes, types = _infer(heads, bound)
+        for improve in (share_common, drop_identities, own_heads):
+            heads = improve(heads, shapes, types)
+        self._shapes, self._types = shapes, types
+        self._bound = dict(bound)
+        self._targets = dict(zip(heads, targets, strict=True))
+        self._context = context
+        self.order: list[Node] = []
+        self._ends: list[int] = []
+        done = 0
+        for count in stages:
+            done += count
+            self.order = [n for n in topological(heads[:done]) if n.operator is not None]
+            self._ends.append(len(self.order))
+        every = topological(heads)
+        itemsizes = {entry: dtype.itemsize for entry, dtype in self._types.items()}
+        owned = {head: head for head in heads}
+        self.plan: MemoryPlan = plan_memory(every, self._shapes, itemsizes, owned)
+        self.n_draws = sum(node.operator is not None and node.operator.draws for node in every)
+        self._draws: list[np.random.Generator] = []
+        self._used = {entry for node in every for entry in node.inputs}
+        self._calls: list[list[Call]] | None = None
+
+    def run(self, stage: int, draws: Sequence[Callable[[], np.random.Generator]]) -> None:
+        """Compute the heads of one stage. As an operation that was granted all arrays.
+
+        Args:
+          stage: which.
+          draws: makes the generators of all operators that draw, if it is the first stage.
+        """
+        if self._calls is None:
+            self._calls = self._compile()
+        if draws:
+            self._draws[:] = [draw() for draw in draws]
+        quietly(_run, self._calls[stage])
+
+    def internal(self, entry: Entry) -> Memory:
+        """The memory of a value, as long as no other takes its place."""
+        return self._memory[entry]
+
+    # -- Compiling -----------------------------------------------------------------------------
+
+    def _compile(self) -> list[list[Call]]:
+        """Give memory to all values, and write down the calls."""
+        buffers = []
+        for nbytes in self.plan.nbytes:
+            block = Block((max(nbytes, 1),), np.dtype(np.uint8), self._context)
+            buffers.append(block.allocate())
+        self._buffers = buffers
+        self._memory: dict[Entry, Memory] = {}
+        # Values in the same place share one array object: where an output is the very object that
+        # an input is, NumPy need not look whether they overlap.
+        self._arrays: dict[object, Memory] = {}
+        for entry, place in self.plan.places.items():
+            self._memory[entry] = self._locate(entry, place.buffer, place.owner)
+        calls: list[list[Call]] = []
+        begin = 0
+        scratch = self._scratch()
+        for end in self._ends:
+            calls.append([c for node in self.order[begin:end] for c in self._call(node, scratch)])
+            begin = end
+        return calls
+
+    def _locate(self, entry: Entry, buffer: int | None, owner: Entry | None) -> Memory:
+        shape, dtype = self._shapes[entry], self._types[entry]
+        if buffer is not None:
+            key = (buffer, shape, dtype)
+            if key not in self._arrays:
+                raw = self._buffers[buffer][: prod(shape) * dtype.itemsize]
+                self._arrays[key] = raw.view(dtype).reshape(shape)
+            return self._arrays[key]
+        assert owner is not None  # noqa: S101 -- the plan says so
+        array = self._targets.get(owner)
+        if array is None:
+            array = self._bound[owner.node]
+        memory = array._view()
+        return memory if memory.shape == shape else memory.reshape(shape)
+
+    def _scratch(self) -> Memory:
+        """Working memory for the operator that needs most; they run one at a time."""
+        most = 1
+        for node in self.order:
+            most = max(most, sum(_room(*each) for each in self._wants(node)))
+        return np.empty(most, np.uint8)
+
+    def _wants(self, node: Node) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
+        assert node.operator is not None  # noqa: S101 -- only operators are in the order
+        shapes = [self._shapes[entry] for entry in node.inputs]
+        return node.operator.scratch(shapes, [self._types[entry] for entry in node.inputs])
+
+    def _call(self, node: Node, scratch: Memory) -> list[Call]:
+        operator = node.operator
+        assert operator is not None  # noqa: S101 -- only operators are in the order
+        memory = self._memory
+        if operator.is_view and self.plan.places[Entry(node, 0)].view:
+            return []
+        arrays: list[Any] = [memory[entry] for entry in node.inputs]
+        for entry in node.entries():
+            wanted = entry in self._used or entry in self._targets
+            arrays.append(memory[entry] if wanted or not operator.partial else None)
+        begin = 0
+        for shape, dtype in self._wants(node):
+            raw = scratch[begin : begin + prod(shape) * dtype.itemsize]
+            arrays.append(raw.view(dtype).reshape(shape))
+            begin += _room(shape, dtype)
+        if operator.draws:
+            index = sum(
+                other.operator is not None and other.operator.draws
+                for other in self.order[: self.order.index(node)]
+            )
+            return [(self._with_draw, (operator.forward, arrays, index))]
+        return [operator.bound(arrays)]
+
+    def _with_draw(self, forward: Callable[..., object], arrays: list[Memory], index: int) -> None:
+        forward(*arrays, self._draws[index])
+
+
+def _run(calls: list[Call]) -> None:
+    for function, arguments in calls:
+        function(*arguments)
+
+
+def _room(shape: Shape, dtype: np.dtype[Any]) -> int:
+    """The bytes of an array, rounded up so that the next one is aligned."""
+    return -(-prod(shape) * dtype.itemsize // 64) * 64
+
+
+def _infer(
+    heads: Sequence[Entry], bound: Mapping[Node, NDArray]
+) -> tuple[dict[Entry, Shape], dict[Entry, np.dtype[Any]]]:
+    order = topological(heads)
+    shapes = infer_shapes(order, {n: a.shape for n, a in bound.items() if n in set(order)})
+    types = infer_types(order, {n: a._block.dtype for n, a in bound.items()})
+    for node in order:
+        for entry in node.entries():
+            if entry not in shapes:
+                message = f"bind: the shape of {entry.name!r} cannot be told from the arguments"
+                raise ShapeError(message)
+    return shapes, types

@@ -1,0 +1,21 @@
+"""Graphs of operators and what is done to them. They know no array and no engine."""
+
+from actorflow.graph.gradient import gradient
+from actorflow.graph.infer import infer_shapes, infer_types
+from actorflow.graph.memory import MemoryPlan, Place, plan_memory
+from actorflow.graph.node import Entry, Node, rebuild, topological, users, variables
+
+__all__ = [
+    "Entry",
+    "MemoryPlan",
+    "Node",
+    "Place",
+    "gradient",
+    "infer_shapes",
+    "infer_types",
+    "plan_memory",
+    "rebuild",
+    "topological",
+    "users",
+    "variables",
+]

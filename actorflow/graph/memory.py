@@ -1,0 +1,195 @@
+"""The memory plan: which entries of a graph may share memory, by when they are used.
+
+Walks the graph in the order in which it will run. A value's memory is free once the last node
+that takes it has run; a free buffer goes to the next value that fits it. Where an operator allows
+it, its output takes the place of an input that nobody needs any more, and a view takes no memory
+at all. This is the plan of Chen and others, MXNet (2015), section 3.1, "inplace" and "co-share".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+
+from actorflow.graph.node import Entry
+from actorflow.ops import prod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from actorflow.graph.node import Node
+
+__all__ = ["MemoryPlan", "Place", "plan_memory"]
+
+_FIT = 16  # how many times too large a free buffer may be
+
+
+@attrs.frozen
+class Place:
+    """Where a value lies.
+
+    Attributes:
+      buffer: the number of a buffer of the plan; None for memory that somebody else owns.
+      owner: with no buffer, the entry whose memory it is.
+      view: whether it is another shape of memory that was filled before, so that nothing has to
+        be computed.
+    """
+
+    buffer: int | None
+    owner: Entry | None = None
+    view: bool = False
+
+
+@attrs.frozen
+class MemoryPlan:
+    """Where every entry lies.
+
+    Attributes:
+      places: for each entry that anybody uses.
+      nbytes: the size of each buffer.
+    """
+
+    places: dict[Entry, Place]
+    nbytes: list[int]
+
+    @property
+    def total(self) -> int:
+        """The bytes of all buffers."""
+        return sum(self.nbytes)
+
+
+class _Planner:
+    def __init__(
+        self,
+        order: Sequence[Node],
+        nbytes_of: Callable[[Entry], int],
+        owned: Mapping[Entry, Entry],
+        *,
+        inplace: bool,
+        share: bool,
+    ) -> None:
+        self.order = order
+        self.nbytes_of = nbytes_of
+        self.owned = owned
+        self.inplace = inplace
+        self.share = share
+        self.places: dict[Entry, Place] = {}
+        self.sizes: list[int] = []
+        self.free: list[int] = []
+        self.uses = Counter(entry for node in order for entry in node.inputs)
+        # How many uses of values in a buffer are still to come.
+        self.pending: dict[int, int] = {}
+
+    def run(self) -> MemoryPlan:
+        for node in self.order:
+            if node.is_variable:
+                entry = Entry(node, 0)
+                self.places[entry] = Place(None, self.owned.get(entry, entry))
+                continue
+            for entry in node.entries():
+                self._place(node, entry)
+            for entry in node.inputs:
+                self._release(entry, 1)
+            for entry in node.entries():
+                if not self.uses[entry]:
+                    self._release(entry, 0)
+        return MemoryPlan(self.places, self.sizes)
+
+    def _place(self, node: Node, entry: Entry) -> None:
+        if entry in self.owned:
+            self.places[entry] = Place(None, self.owned[entry])
+            return
+        operator = node.operator
+        assert operator is not None  # noqa: S101 -- variables do not come here
+        if operator.is_view:
+            first = self.places[node.inputs[0]]
+            self.places[entry] = attrs.evolve(first, view=True)
+            self._keep(first.buffer, entry)
+            return
+        buffer = self._in_place(node, entry) if self.inplace else None
+        if buffer is None:
+            buffer = self._take(self.nbytes_of(entry))
+        self.places[entry] = Place(buffer)
+        self._keep(buffer, entry)
+
+    def _keep(self, buffer: int | None, entry: Entry) -> None:
+        if buffer is not None:
+            # One more than its uses, until its own node has run.
+            self.pending[buffer] = self.pending.get(buffer, 0) + max(1, self.uses[entry])
+
+    def _in_place(self, node: Node, entry: Entry) -> int | None:
+        """The buffer of an input that the output may take the place of."""
+        operator = node.operator
+        assert operator is not None  # noqa: S101 -- variables do not come here
+        names = (*operator.inputs, *operator.auxiliary)
+        for source, target in operator.inplace:
+            if operator.outputs[entry.output] != target:
+                continue
+            given = node.inputs[names.index(source)]
+            buffer = self.places[given].buffer
+            if buffer is None or self.nbytes_of(given) != self.nbytes_of(entry):
+                continue
+            # All uses that are left are this one, and no other output has taken it.
+            last = self.pending[buffer] == node.inputs.count(given) == 1
+            taken = any(
+                other in self.places and self.places[other].buffer == buffer
+                for other in node.entries()
+            )
+            if last and not taken:
+                return buffer
+        return None
+
+    def _take(self, nbytes: int) -> int:
+        if self.share and self.free:
+            fitting = [b for b in self.free if nbytes <= self.sizes[b] <= _FIT * max(nbytes, 1)]
+            smaller = [b for b in self.free if nbytes <= _FIT * self.sizes[b] < _FIT * nbytes]
+            if fitting or smaller:
+                if fitting:
+                    best = min(fitting, key=lambda b: self.sizes[b])
+                else:
+                    best = max(smaller, key=lambda b: self.sizes[b])
+                    self.sizes[best] = nbytes
+                self.free.remove(best)
+                return best
+        self.sizes.append(nbytes)
+        return len(self.sizes) - 1
+
+    def _release(self, entry: Entry, uses: int) -> None:
+        place = self.places[entry]
+        if place.buffer is None:
+            return
+        self.pending[place.buffer] -= max(1, uses)
+        if self.pending[place.buffer] == 0:
+            self.free.append(place.buffer)
+
+
+def plan_memory(
+    order: Sequence[Node],
+    shapes: Mapping[Entry, tuple[int, ...]],
+    itemsizes: Mapping[Entry, int],
+    owned: Mapping[Entry, Entry],
+    *,
+    inplace: bool = True,
+    share: bool = True,
+) -> MemoryPlan:
+    """Plan the memory of a graph.
+
+    Args:
+      order: its nodes, in the order in which they run.
+      shapes: of all entries.
+      itemsizes: the bytes of one element of each entry.
+      owned: entries whose memory somebody else owns, such as the heads, and what it is called
+        (the entry itself, unless two share it); variables always are.
+      inplace: whether outputs may take the place of inputs.
+      share: whether buffers are used again.
+
+    Returns:
+      The plan. The same graph gives the same plan.
+    """
+
+    def nbytes_of(entry: Entry) -> int:
+        return prod(shapes[entry]) * itemsizes[entry]
+
+    return _Planner(order, nbytes_of, owned, inplace=inplace, share=share).run()

@@ -1,0 +1,162 @@
+"""Nodes and entries: what graphs are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from actorflow.ops import Operator
+
+__all__ = ["Entry", "Node", "rebuild", "topological", "users", "variables"]
+
+
+class Entry(NamedTuple):
+    """One output of a node."""
+
+    node: Node
+    output: int
+
+    @property
+    def name(self) -> str:
+        """What people call it: the variable, or the node and its output."""
+        node = self.node
+        if node.operator is None:
+            return node.name
+        return f"{node.name}_{node.operator.outputs[self.output]}"
+
+
+@attrs.define(eq=False, repr=False)
+class Node:
+    """An operator with its inputs, or a variable.
+
+    Nobody changes a node that others refer to: symbols share their nodes.
+
+    Attributes:
+      operator: what it computes; None for a variable.
+      name: what people call it.
+      inputs: what it takes, and then its auxiliary states.
+      attributes: what the user noted about it, such as `ctx_group` or `__shape__`.
+      site: where the user made it, as `operation.describe_site` reads it; None if not noted.
+    """
+
+    operator: Operator | None
+    name: str
+    inputs: tuple[Entry, ...] = ()
+    attributes: dict[str, str] = attrs.field(factory=dict)
+    site: tuple[Any, ...] | None = None
+    _entries: tuple[Entry, ...] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._entries = tuple([Entry(self, index) for index in range(self.n_outputs)])
+
+    def __repr__(self) -> str:
+        kind = "variable" if self.operator is None else self.operator.name
+        return f"<{kind} {self.name!r}>"
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether it stands for an array that somebody binds."""
+        return self.operator is None
+
+    @property
+    def n_outputs(self) -> int:
+        """How many entries it has, the hidden ones too."""
+        return 1 if self.operator is None else len(self.operator.outputs)
+
+    @property
+    def n_visible(self) -> int:
+        """How many entries users see."""
+        return 1 if self.operator is None else len(self.operator.outputs) - self.operator.hidden
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All its outputs."""
+        return self._entries
+
+    def states(self) -> tuple[Entry, ...]:
+        """Those of its inputs that are auxiliary states."""
+        if self.operator is None or not self.operator.auxiliary:
+            return ()
+        return self.inputs[len(self.operator.inputs) :]
+
+
+def topological(heads: Iterable[Entry]) -> list[Node]:
+    """All nodes that the heads need, each after its inputs, in the order of a depth-first walk."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    for head in heads:
+        # The stack holds a node and how many of its inputs have been walked: graphs are deeper
+        # than Python's own stack.
+        stack = [(head.node, 0)]
+        while stack:
+            node, walked = stack.pop()
+            if walked == 0:
+                if node in seen:
+                    continue
+                seen.add(node)
+            while walked < len(node.inputs) and node.inputs[walked].node in seen:
+                walked += 1
+            if walked < len(node.inputs):
+                stack.append((node, walked + 1))
+                stack.append((node.inputs[walked].node, 0))
+            else:
+                order.append(node)
+    return order
+
+
+def variables(order: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+    """The arguments and the auxiliary states among nodes, in their order."""
+    order = list(order)
+    states = {entry.node for node in order for entry in node.states()}
+    found = [node for node in order if node.is_variable]
+    return [n for n in found if n not in states], [n for n in found if n in states]
+
+
+def users(order: Iterable[Node]) -> dict[Entry, list[Node]]:
+    """For each entry the nodes that take it, once for each time that they do."""
+    found: dict[Entry, list[Node]] = {}
+    for node in order:
+        for entry in node.inputs:
+            found.setdefault(entry, []).append(node)
+    return found
+
+
+def rebuild(
+    heads: Iterable[Entry],
+    change: Callable[[Node, tuple[Entry, ...]], tuple[Entry, ...] | None],
+    known: dict[Entry, Any] | None = None,
+    types: dict[Entry, Any] | None = None,
+) -> list[Entry]:
+    """Make a graph anew.
+
+    Args:
+      heads: its heads.
+      change: is called with each node and its new inputs, in topological order; it gives the
+        entries that stand for the node's outputs from now on, or None to keep the node as it is
+        (with its new inputs).
+      known, types: what is known of entries, such as their shapes; what is known of an entry is
+        noted for the one that stands for it, too.
+
+    Returns:
+      The new heads.
+    """
+    heads = list(heads)
+    new: dict[Node, tuple[Entry, ...]] = {}
+    for node in topological(heads):
+        inputs = tuple(new[entry.node][entry.output] for entry in node.inputs)
+        entries = change(node, inputs)
+        if entries is None:
+            kept = node
+            if inputs != node.inputs:
+                kept = Node(node.operator, node.name, inputs, node.attributes, node.site)
+            entries = kept.entries()
+        new[node] = entries
+        for notes in (known, types):
+            if notes is not None and entries is not node.entries():
+                for before, after in zip(node.entries(), entries, strict=True):
+                    if before in notes:
+                        notes[after] = notes[before]
+    return [new[head.node][head.output] for head in heads]

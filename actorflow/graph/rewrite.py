@@ -1,0 +1,85 @@
+"""Passes that turn a graph into a better one that computes the same.
+
+Those that are given the shapes and data types of all entries note those of the entries that they
+make.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.graph.node import Entry, Node, rebuild
+from actorflow.ops import Copy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Known = dict[Entry, Any]
+
+__all__ = ["drop_identities", "for_inference", "own_heads", "share_common"]
+
+
+def for_inference(heads: Sequence[Entry]) -> list[Entry]:
+    """Replace each operator by what it is when nothing is to be learnt."""
+
+    def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
+        if node.operator is None:
+            return None
+        other = node.operator.at_inference()
+        if other is node.operator:
+            return None
+        return Node(other, node.name, inputs, node.attributes, node.site).entries()
+
+    return rebuild(heads, change)
+
+
+def share_common(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
+    """Compute what is written down several times only once.
+
+    Operators are values, so two nodes are the same if their operators are equal, their inputs are
+    the same entries, and neither draws random numbers or updates a state.
+    """
+    known: dict[object, tuple[Entry, ...]] = {}
+
+    def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
+        operator = node.operator
+        if operator is None or operator.draws or operator.auxiliary:
+            return None
+        placed = node.attributes.get("ctx_group")
+        try:
+            found = known.get((operator, inputs, placed))
+        except TypeError:  # a parameter that is no value, such as an array
+            return None
+        if found is None:
+            made = Node(operator, node.name, inputs, node.attributes, node.site)
+            found = known[(operator, inputs, placed)] = made.entries()
+        return found
+
+    return rebuild(heads, change, shapes, types)
+
+
+def drop_identities(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
+    """Leave out operators that give what they take, `Operator.is_identity`."""
+
+    def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
+        operator = node.operator
+        if operator is None or not operator.is_identity(*map(shapes.__getitem__, node.inputs)):
+            return None
+        return (inputs[0],)
+
+    return rebuild(heads, change, shapes, types)
+
+
+def own_heads(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
+    """Copy heads that are variables, views, or there twice, so that each has memory of its own."""
+    seen: set[Entry] = set()
+    found = []
+    for head in heads:
+        own = head
+        operator = head.node.operator
+        if operator is None or operator.is_view or head in seen:
+            own = Node(Copy(), f"{head.name}_copy", (head,)).entries()[0]
+            shapes[own], types[own] = shapes[head], types[head]
+        seen.add(own)
+        found.append(own)
+    return found

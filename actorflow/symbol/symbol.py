@@ -1,0 +1,325 @@
+"""Symbols: expressions that are computed once they are bound to arrays."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from actorflow.engine import capture_line
+from actorflow.graph import Entry, Node, topological, variables
+from actorflow.ops import as_dtype
+from actorflow.symbol import compose, infer
+from actorflow.symbol.arithmetic import Arithmetic
+from actorflow.symbol.binding import binder
+from actorflow.symbol.naming import check_attributes, current_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from actorflow.device import Context
+    from actorflow.executor import Executor
+    from actorflow.ndarray import NDArray
+    from actorflow.ops import DTypeLike, Shape
+
+__all__ = ["Group", "Symbol", "Variable"]
+
+
+class Symbol(Arithmetic):
+    """An expression with one output or several.
+
+    Made by `Variable`, by the functions of `actorflow.sym`, by operators on symbols and by `Group`.
+    Symbols never change, but for `_set_attr`; they may share parts.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = tuple(entries)
+
+    # -- Outputs -----------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str | None:
+        """Its name; None for a group of several."""
+        nodes = {entry.node for entry in self._entries}
+        return nodes.pop().name if len(nodes) == 1 else None
+
+    def __repr__(self) -> str:
+        if self.name is not None:
+            return f"<Symbol {self.name}>"
+        return f"<Symbol group [{', '.join(self.list_outputs())}]>"
+
+    def __len__(self) -> int:
+        """How many outputs it has."""
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Symbol]:
+        """Its outputs, each as a symbol."""
+        return (Symbol((entry,)) for entry in self._entries)
+
+    def __getitem__(self, which: int | str) -> Symbol:
+        """One output, by its number or its name (`"fc1_output"`).
+
+        Raises:
+          IndexError: it has not so many outputs.
+          KeyError: no output, or more than one, has that name.
+        """
+        if isinstance(which, str):
+            names = self.list_outputs()
+            if names.count(which) != 1:
+                near = difflib.get_close_matches(which, names, 3)
+                hint = f"; did you mean {' or '.join(near)}?" if near else ""
+                count = names.count(which)
+                message = f"{self!r}: {count or 'no'} outputs are called {which!r}{hint}"
+                raise KeyError(message)
+            which = names.index(which)
+        return Symbol((self._entries[which],))
+
+    def list_outputs(self) -> list[str]:
+        """The names of its outputs: the node's and the output's."""
+        return [entry.name for entry in self._entries]
+
+    def get_internals(self) -> Symbol:
+        """A group of everything inside of it: all variables and all visible outputs of operators."""
+        order = topological(self._entries)
+        return Symbol(entry for node in order for entry in node.entries()[: node.n_visible])
+
+    def get_children(self) -> Symbol | None:
+        """A group of what its own nodes take; None for a variable."""
+        nodes = dict.fromkeys(entry.node for entry in self._entries)
+        inputs = [entry for node in nodes for entry in node.inputs]
+        return Symbol(inputs) if inputs else None
+
+    # -- Arguments ---------------------------------------------------------------------------
+
+    def list_arguments(self) -> list[str]:
+        """The names of the variables that arrays are bound to, in the order of `bind`."""
+        return [node.name for node in variables(topological(self._entries))[0]]
+
+    def list_auxiliary_states(self) -> list[str]:
+        """The names of the states that operators update by themselves."""
+        return [node.name for node in variables(topological(self._entries))[1]]
+
+    def __call__(self, *args: Symbol, name: str | None = None, **kwargs: Symbol) -> Symbol:
+        """The same expression with other symbols in the place of its variables.
+
+        Args:
+          args: for its arguments in their order; or
+          kwargs: by their names.
+          name: what to call the result; None to keep its name.
+
+        Raises:
+          TypeError: both are given, or something that is no symbol of one output.
+          KeyError: it has no such argument; the message lists near ones.
+        """
+        return Symbol(compose.substitute(self._entries, args, kwargs, name))
+
+    # -- Shapes and types --------------------------------------------------------------------
+
+    def infer_shape(
+        self, *args: Shape | None, **kwargs: Shape
+    ) -> tuple[list[Shape] | None, list[Shape] | None, list[Shape] | None]:
+        """Find all shapes from some.
+
+        Args:
+          args: the shapes of its arguments in their order, None where unknown; or
+          kwargs: by name.
+
+        Returns:
+          The shapes of the arguments, the outputs and the auxiliary states; three times None if
+          some cannot be told.
+
+        Raises:
+          ShapeError: two do not fit each other; the message names the node, the argument and both
+            shapes, its notes the lines where they were made.
+        """
+        found = infer.shapes(self._entries, args, kwargs)
+        if any(shape is None for part in found for shape in part):
+            return None, None, None
+        return found
+
+    def infer_shape_partial(
+        self, *args: Shape | None, **kwargs: Shape
+    ) -> tuple[list[Shape | None], list[Shape | None], list[Shape | None]]:
+        """The same, with None for each shape that cannot be told."""
+        return infer.shapes(self._entries, args, kwargs)
+
+    def infer_type(
+        self, *args: DTypeLike | None, **kwargs: DTypeLike
+    ) -> tuple[
+        list[np.dtype[Any]] | None, list[np.dtype[Any]] | None, list[np.dtype[Any]] | None
+    ]:
+        """Find all data types from some, like `infer_shape`.
+
+        Raises:
+          DTypeError: two do not fit each other.
+        """
+        given = [None if dtype is None else as_dtype(dtype, "infer_type") for dtype in args]
+        named = {name: as_dtype(dtype, "infer_type") for name, dtype in kwargs.items()}
+        found = infer.types(self._entries, given, named)
+        if any(dtype is None for part in found for dtype in part):
+            return None, None, None
+        return found
+
+    # -- Attributes --------------------------------------------------------------------------
+
+    def attr(self, key: str) -> str | None:
+        """An attribute of its node; None if it has none of that name."""
+        if self.name is None:
+            return None
+        return self._entries[0].node.attributes.get(key)
+
+    def list_attr(self, recursive: bool = False) -> dict[str, str]:  # noqa: FBT001, FBT002
+        """The attributes of its node; with `recursive` of all nodes, as `<node>_<key>`."""
+        if recursive:
+            return {
+                f"{name}_{key}": value
+                for name, attributes in self.attr_dict().items()
+                for key, value in attributes.items()
+            }
+        return dict(self._entries[0].node.attributes) if self.name is not None else {}
+
+    def attr_dict(self) -> dict[str, dict[str, str]]:
+        """The attributes of all nodes that have some, by the nodes' names."""
+        order = topological(self._entries)
+        return {node.name: dict(node.attributes) for node in order if node.attributes}
+
+    def _set_attr(self, **attributes: str) -> None:
+        """Set attributes of its node, for all symbols that have it."""
+        check_attributes("_set_attr", attributes)
+        for node in {entry.node for entry in self._entries}:
+            node.attributes.update(attributes)
+
+    # -- Gradients ---------------------------------------------------------------------------
+
+    def grad(self, wrt: Sequence[str]) -> Symbol:
+        """The gradients of the sum of all outputs, as a symbol with one output for each variable.
+
+        Args:
+          wrt: the names of the variables.
+
+        Raises:
+          KeyError: it has no such argument.
+          GradientError: an operator has no gradient, or a variable has none.
+        """
+        return Symbol(compose.gradients(self._entries, wrt))
+
+    # -- Binding -----------------------------------------------------------------------------
+
+    def bind(
+        self,
+        ctx: Context | None,
+        args: Sequence[NDArray] | Mapping[str, NDArray],
+        args_grad: Sequence[NDArray | None] | Mapping[str, NDArray] | None = None,
+        grad_req: str | Sequence[str] | Mapping[str, str] = "write",
+        aux_states: Sequence[NDArray] | Mapping[str, NDArray] | None = None,
+    ) -> Executor:
+        """Bind arrays to it.
+
+        Args:
+          ctx: where it is computed; None for the current context.
+          args: the arrays of its arguments, in order or by name.
+          args_grad: where their gradients go, in order or by name; no gradient where there is no
+            array.
+          grad_req: "write" replaces what was there, "add" adds to it, "null" computes no
+            gradient; one for all, or one for each argument, in order or by name.
+          aux_states: the arrays of its auxiliary states, in order or by name.
+
+        Returns:
+          An executor, which computes with these very arrays.
+
+        Raises:
+          ValueError: an array is missing or not known, or `grad_req` is none.
+          ShapeError, DTypeError, ContextError: the arrays do not fit.
+        """
+        executor: Executor = binder()[0](self, ctx, args, args_grad, grad_req, aux_states)
+        return executor
+
+    def simple_bind(
+        self,
+        ctx: Context | None = None,
+        grad_req: str | Sequence[str] | Mapping[str, str] = "write",
+        type_dict: Mapping[str, DTypeLike] | None = None,
+        **shapes: Shape,
+    ) -> Executor:
+        """Bind new arrays of zeros to it, whose shapes follow from some.
+
+        Args:
+          ctx: where they lie, and where it is computed; None for the current context.
+          grad_req: as with `bind`.
+          type_dict: data types by the names of arguments; float32 where nothing says otherwise.
+          shapes: the shapes of some arguments by name, such as `data=(32, 784)`.
+
+        Raises:
+          ShapeError, DTypeError: they do not fit, or do not tell all others.
+        """
+        executor: Executor = binder()[1](self, ctx, grad_req, type_dict, shapes)
+        return executor
+
+    # -- Copies ------------------------------------------------------------------------------
+
+    def __copy__(self) -> Symbol:
+        """A symbol with nodes of its own, so that `_set_attr` concerns it alone."""
+        return Symbol(compose.copied(self._entries))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Symbol:
+        """The same as a copy."""
+        return self.__copy__()
+
+
+def Variable(  # noqa: N802 -- MXNet's name
+    name: str,
+    attr: dict[str, str] | None = None,
+    shape: Shape | None = None,
+    *,
+    lr_mult: float | None = None,
+    wd_mult: float | None = None,
+    dtype: DTypeLike | None = None,
+) -> Symbol:
+    """A symbol that stands for an array.
+
+    Args:
+      name: what to call it.
+      attr: attributes.
+      shape: a hint for `infer_shape`.
+      lr_mult, wd_mult: multiply the learning rate and the weight decay of optimizers.
+      dtype: a hint for `infer_type`.
+
+    Raises:
+      TypeError: the name, or an attribute, is no text.
+    """
+    if not isinstance(name, str):
+        message = f"Variable: the name has to be a text, got {name!r}"
+        raise TypeError(message)
+    check_attributes("Variable", attr or {})
+    attributes = current_attributes(attr)
+    if shape is not None:
+        attributes["__shape__"] = str(tuple(shape))
+    if lr_mult is not None:
+        attributes["__lr_mult__"] = str(lr_mult)
+    if wd_mult is not None:
+        attributes["__wd_mult__"] = str(wd_mult)
+    if dtype is not None:
+        attributes["__dtype__"] = as_dtype(dtype, "Variable").name
+    return Symbol((Entry(Node(None, name, (), attributes, capture_line()), 0),))
+
+
+def Group(symbols: Iterable[Symbol]) -> Symbol:  # noqa: N802 -- MXNet's name
+    """One symbol with the outputs of several, in their order.
+
+    Raises:
+      TypeError: something in it is no symbol.
+      ValueError: there are none.
+    """
+    entries: list[Entry] = []
+    for symbol in symbols:
+        if not isinstance(symbol, Symbol):
+            message = f"Group: takes symbols, got {symbol!r}"
+            raise TypeError(message)
+        entries += symbol._entries
+    if not entries:
+        message = "Group: needs at least one symbol"
+        raise ValueError(message)
+    return Symbol(entries)
