@@ -100,6 +100,11 @@ class Elementwise(Operator):
         else:
             self.kernel(*inputs, out=output)
 
+    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
+        if self.direct and arrays[-1].dtype != np.int32:
+            return self.kernel, tuple(arrays)  # a ufunc takes its output as one more argument
+        return self.forward, tuple(arrays)
+
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
     ) -> Handles:
