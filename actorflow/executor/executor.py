@@ -67,7 +67,8 @@ class Executor:
         # Between its messages an executor has values of its own, which they hand on to each other.
         self._workspace = Resource(f"executor of {symbol!r}")
         self._programs: dict[bool, Program] = {}
-        self._out_grads: dict[Node, NDArray] = {}
+        # By the numbers of the outputs that are no losses.
+        self._out_grads: dict[int, NDArray] = {}
         self._trained = False
         self._monitor: Callable[[str, NDArray], None] | None = None
 
@@ -116,7 +117,8 @@ class Executor:
             0,
             "forward",
             reads=self._resources(self.arg_arrays) + ([] if is_train else self._states_read()),
-            writes=self._resources(self.outputs),
+            # What was in the workspace, be it an error, is of no use any more.
+            writes=[*self._resources(self.outputs), self._workspace],
             updates=self._states_read() if is_train else [],
         )
         return self.outputs
@@ -148,7 +150,7 @@ class Executor:
             reads=self._resources([*self.arg_arrays, *self.outputs, *self._out_grads.values()])
             + self._states_read(),
             writes=self._resources(written),
-            updates=self._resources(added),
+            updates=[*self._resources(added), self._workspace],
         )
 
     def _push(
@@ -171,7 +173,7 @@ class Executor:
             partial(program.run, stage, draws),
             reads=tuple(reads),
             writes=tuple(writes),
-            updates=(*updates, self._workspace),
+            updates=tuple(updates),
             device=self.context.name,
             name=f"{what} of {self.symbol.name or 'a group'}",
         )
@@ -202,7 +204,7 @@ class Executor:
         self._program(training=True)
         if out_grads is None:
             if self._out_grads:
-                names = ", ".join(repr(node.name) for node in self._out_grads)
+                names = ", ".join(repr(self._heads[head].name) for head in self._out_grads)
                 message = f"backward: out_grads are needed for outputs that are no losses: {names}"
                 raise ValueError(message)
             return
@@ -210,11 +212,8 @@ class Executor:
         if len(given) != len(self.outputs):
             message = f"backward: {len(given)} out_grads for {len(self.outputs)} outputs"
             raise ValueError(message)
-        by_head = {node.name: target for node, target in self._out_grads.items()}
-        for head, value in zip(self._heads, given, strict=True):
-            target = by_head.get(head.name)
-            if target is not None:
-                target[:] = value
+        for head, target in self._out_grads.items():
+            target[:] = given[head]
 
     # -- Programs ------------------------------------------------------------------------------
 
@@ -245,8 +244,8 @@ class Executor:
         heads, head_grads = training_heads(self._heads)
         for node, head in head_grads.items():
             output = self.outputs[head]
-            self._out_grads[node] = empty(output.shape, self.context, output._block.dtype)
-        bound.update(self._out_grads)
+            made = empty(output.shape, self.context, output._block.dtype)
+            self._out_grads[head] = bound[node] = made
         grads, sums = backward_heads(self._heads, head_grads, wanted)
         bound.update({node: wanted[of][1] for node, of in sums.items()})
         targets = [*self.outputs, *(grad for _, grad in wanted.values())]

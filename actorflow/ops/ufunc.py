@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 import numpy as np
@@ -34,6 +35,10 @@ class Derivative(Protocol):
           operands: a handle for each input, or Python's number in its place.
         """
         ...
+
+
+# Ufuncs that NumPy wants to be given their output by its name.
+_BY_NAME_ONLY: Final = (np.maximum, np.minimum)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -101,9 +106,12 @@ class Elementwise(Operator):
             self.kernel(*inputs, out=output)
 
     def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
-        if self.direct and arrays[-1].dtype != np.int32:
-            return self.kernel, tuple(arrays)  # a ufunc takes its output as one more argument
-        return self.forward, tuple(arrays)
+        *inputs, output = arrays
+        if not self.direct or output.dtype == np.int32:
+            return self.forward, tuple(arrays)
+        if self.kernel in _BY_NAME_ONLY:
+            return partial(self.kernel, out=output), tuple(inputs)
+        return self.kernel, tuple(arrays)  # a ufunc takes its output as one more argument
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
@@ -119,9 +127,12 @@ class Elementwise(Operator):
         return tuple(found)
 
     def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
-        if self.direct and arrays[-1].dtype != np.int32:
-            return self.kernel, tuple(arrays)  # a ufunc takes its output as one more argument
-        return self.forward, tuple(arrays)
+        *inputs, output = arrays
+        if not self.direct or output.dtype == np.int32:
+            return self.forward, tuple(arrays)
+        if self.kernel in _BY_NAME_ONLY:
+            return partial(self.kernel, out=output), tuple(inputs)
+        return self.kernel, tuple(arrays)  # a ufunc takes its output as one more argument
 
     def loop_types(self, *dtypes: np.dtype[Any] | type) -> tuple[np.dtype[Any], ...]:
         """The data types that the inputs are converted to, and last the output's.
