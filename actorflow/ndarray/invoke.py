@@ -10,7 +10,7 @@ need no conversion, where Python's own time counts. All else goes through `invok
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -124,8 +124,8 @@ def with_scalar(
       reverse: the number is the left operand.
     """
     block = data._block
-    # A float adapts to the array's own floating type: what is asked most often.
-    if scalar.__class__ is float and block.dtype.kind == "f":
+    # Python's own numbers adapt to the array's floating type: what is asked most often.
+    if block.dtype.kind == "f" and (scalar.__class__ is float or scalar.__class__ is int):
         dtype = operator.same[block.dtype]
     else:
         dtype = scalar_type(operator, block.dtype, scalar, reverse=reverse)
@@ -181,22 +181,46 @@ def invoke(operator: Operator, inputs: tuple[A, ...], out: A | None = None) -> A
     """
     first = inputs[0]
     context = first._block.context
-    for name, each in zip(operator.inputs, inputs, strict=True):
-        if each._block.context is not context and each._block.context != context:
-            raise ContextError(
-                f"{operator.name}: {name} is in {each._block.context}, but {operator.inputs[0]} in "
-                f"{context}; copy it with as_in_context({context})"
-            )
-    _, (shape,) = operator.infer_shape(*[each._shape for each in inputs])
-    _, (dtype,) = operator.infer_type(*[each._block.dtype for each in inputs])
-    if shape is None or dtype is None:
-        raise ShapeError(f"{operator.name}: cannot tell the shape and data type of its output")
+    if len(inputs) == 1:
+        shape, dtype = _infer(operator, (first._shape,), (first._block.dtype,))
+    else:
+        for each in inputs:
+            if each._block.context is not context:
+                _require_context(operator, inputs)
+        shape, dtype = _infer(
+            operator,
+            tuple([each._shape for each in inputs]),
+            tuple([each._block.dtype for each in inputs]),
+        )
     if out is None:
-        out = make(type(first), shape, dtype, context, operator.name)
+        out = make(first.__class__, shape, dtype, context, operator.name)
     else:
         check_out(operator.name, out, shape, dtype, context)
     push(operator, inputs, out, dtype=dtype)
     return out
+
+
+@lru_cache(maxsize=1024)
+def _infer(
+    operator: Operator, shapes: tuple[Shape, ...], dtypes: tuple[np.dtype[Any], ...]
+) -> tuple[Shape, np.dtype[Any]]:
+    """The shape and data type of the output. Programs ask the same again and again."""
+    _, (shape,) = operator.infer_shape(*shapes)
+    _, (dtype,) = operator.infer_type(*dtypes)
+    if shape is None or dtype is None:
+        raise ShapeError(f"{operator.name}: cannot tell the shape and data type of its output")
+    return shape, dtype
+
+
+def _require_context(operator: Operator, inputs: tuple[ArrayCore, ...]) -> None:
+    """Raise unless all inputs are in one context."""
+    context = inputs[0]._block.context
+    for name, each in zip(operator.inputs, inputs, strict=True):
+        if each._block.context != context:
+            raise ContextError(
+                f"{operator.name}: {name} is in {each._block.context}, but {operator.inputs[0]} in "
+                f"{context}; copy it with as_in_context({context})"
+            )
 
 
 def make(
@@ -235,13 +259,14 @@ def check_out(
         raise ValueError(f"{name}: out is not writable")
     if out._shape != shape:
         raise ShapeError(f"{name}: out has shape {out._shape}, but the result has {shape}")
-    if not np.can_cast(dtype, out._block.dtype, "same_kind"):
+    block = out._block
+    if block.dtype is not dtype and not np.can_cast(dtype, block.dtype, "same_kind"):
         raise DTypeError(
-            f"{name}: out has dtype {out._block.dtype.name}, to which the result's {dtype.name} "
+            f"{name}: out has dtype {block.dtype.name}, to which the result's {dtype.name} "
             "is not converted; use astype"
         )
-    if context is not None and out._block.context != context:
-        raise ContextError(f"{name}: out is in {out._block.context}, but the inputs in {context}")
+    if context is not None and block.context is not context and block.context != context:
+        raise ContextError(f"{name}: out is in {block.context}, but the inputs in {context}")
 
 
 def push(
@@ -287,9 +312,10 @@ def push(
     else:
         run = partial(kernels.run, *arguments)
     written = (out._resource,)
+    read = (inputs[0]._resource,) if len(inputs) == 1 else tuple([x._resource for x in inputs])
     engine.push(
         run,
-        reads=(*[each._resource for each in inputs], *reads),
+        reads=read + reads if reads else read,
         writes=() if keeps else written,
         updates=written if keeps else (),
         device=block.context.name,

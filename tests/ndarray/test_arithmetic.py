@@ -322,3 +322,12 @@ def test_chains_are_numpys(data, steps):
         for step in steps:
             x, expected = step(x, array(data)), step(expected, data)
         same(x, expected)
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_what_one_number_gave_is_not_remembered_for_an_equal_one(verify):
+    with Engine(workers=1, verify=verify):
+        integers = nd.ones((3,), dtype="int32")
+        for _ in range(2):
+            found = [(integers * number).dtype.name for number in (1, 1.0, True, np.float32(1))]
+            assert found == ["int32", "float64", "int32", "float64"]
