@@ -70,15 +70,19 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
     """Apply an element-wise operator to two arrays."""
     block = lhs._block
     other = rhs._block
-    shape = lhs._shape
-    if block.dtype is other.dtype and shape == rhs._shape and block.context is other.context:
+    if block.dtype is other.dtype and block.context is other.context:
         dtype = operator.same.get(block.dtype)
         engine = current_engine()
         if dtype is not None and not engine.verify:
-            if out is None:
+            shape = lhs._shape
+            size = lhs._size
+            if shape != rhs._shape:
+                shape, _ = _infer(operator, (shape, rhs._shape), (block.dtype, block.dtype))
+                size = prod(shape)
+            nbytes = size * dtype.itemsize
+            if out is None and nbytes <= _LARGE:
                 fresh = Block(shape, dtype, block.context)
-                out = lhs.__class__(fresh, shape, lhs._size)
-                nbytes = lhs._size * dtype.itemsize
+                out = lhs.__class__(fresh, shape, size)
                 if operator.direct and nbytes < _SMALL:
                     run = partial(kernels.run_direct_2, operator.kernel, lhs, rhs, out)
                 else:
@@ -100,7 +104,6 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                 and target.context is block.context
                 and out._writable
             ):
-                nbytes = lhs._size * dtype.itemsize
                 # A ufunc computes as if there were no overlap, so none needs a copy here.
                 engine.push(
                     partial(kernels.run_into_2, operator.kernel, lhs, rhs, out),
@@ -296,21 +299,20 @@ def push(
     staged = dtype if dtype is not None and dtype is not block.dtype else None
     overlaps = False
     touched = nbytes = out._size * block.dtype.itemsize
-    for index, each in enumerate(inputs):
-        touched += each._size * each._block.dtype.itemsize
-        if each._block is block and each._overlaps(out):
+    for each in inputs:
+        source = each._block
+        touched += each._size * source.dtype.itemsize
+        if source is block and each._overlaps(out):
             overlaps = True
-            if not operator.overlap_safe and not (
-                each._coincides(out) and (operator.inputs[index], "output") in operator.inplace
-            ):
-                staged = dtype or block.dtype
+    if overlaps and not _computes_in_place(operator, inputs, out):
+        staged = dtype or block.dtype
     if engine is None:
         engine = current_engine()
-    arguments = (operator, inputs, out, staged, draw)
     if engine.verify:
-        run = partial(kernels.run_verified, *arguments, keeps=keeps or overlaps)
+        keeping = keeps or overlaps
+        run = partial(kernels.run_verified, operator, inputs, out, staged, draw, keeps=keeping)
     else:
-        run = partial(kernels.run, *arguments)
+        run = partial(kernels.run, operator, inputs, out, staged, draw)
     written = (out._resource,)
     read = (inputs[0]._resource,) if len(inputs) == 1 else tuple([x._resource for x in inputs])
     engine.push(
@@ -322,6 +324,17 @@ def push(
         name=operator.name,
         nbytes=0 if nbytes < _SMALL or block.data is not None else nbytes,
         quick=touched < _SMALL,
+    )
+
+
+def _computes_in_place(operator: Operator, inputs: tuple[ArrayCore, ...], out: ArrayCore) -> bool:
+    """Whether the operator is made for an output that overlaps inputs as this one does."""
+    if operator.overlap_safe:
+        return True
+    return all(
+        each._coincides(out) and (name, "output") in operator.inplace
+        for name, each in zip(operator.inputs, inputs, strict=True)
+        if each._overlaps(out)
     )
 
 

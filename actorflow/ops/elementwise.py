@@ -89,7 +89,7 @@ class Elementwise(Operator):
 
     def forward(self, *arrays: Memory) -> None:
         *inputs, output = arrays
-        if self.direct and output.dtype is _INT32:
+        if self.direct and output.dtype == _INT32:
             # NumPy would compute int8 with uint8 in int16, where a power wraps around sooner.
             self.kernel(*inputs, out=output, dtype=output.dtype)
         else:
