@@ -10,9 +10,10 @@ from actorflow.ops.index import (
     OneHotEncode,
     SetItem,
     Take,
+    check_value,
     indexed_shape,
 )
-from actorflow.ops.operator import Operator
+from actorflow.ops.operator import Operator, shared
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
     ArgMax,
@@ -94,6 +95,7 @@ __all__ = [
     "as_dtype",
     "as_shape",
     "broadcast_shapes",
+    "check_value",
     "expanded_shape",
     "flattened_shape",
     "indexed_shape",
@@ -102,5 +104,6 @@ __all__ = [
     "prod",
     "reshaped",
     "scalar_type",
+    "shared",
     "widened",
 ]

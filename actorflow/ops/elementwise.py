@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+_INT32: Final = np.dtype(np.int32)
+
+
 @attrs.frozen(eq=False, repr=False)
 class Elementwise(Operator):
     """An operator on one or two inputs, with NumPy's broadcasting, that has no parameters.
@@ -86,7 +89,7 @@ class Elementwise(Operator):
 
     def forward(self, *arrays: Memory) -> None:
         *inputs, output = arrays
-        if self.direct and output.dtype == np.int32:
+        if self.direct and output.dtype == _INT32:
             # NumPy would compute int8 with uint8 in int16, where a power wraps around sooner.
             self.kernel(*inputs, out=output, dtype=output.dtype)
         else:

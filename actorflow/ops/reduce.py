@@ -101,6 +101,12 @@ class Reduction(Operator):
 
     def _kept(self, data: Memory, output: Memory) -> Memory:
         """`output` with its reduced axes in place, so that every kernel may keep them."""
+        if output.ndim == data.ndim:
+            return output  # they are there, or the only axis is reduced and has the size 1
+        axis = self.axis
+        if isinstance(axis, int):
+            shape = data.shape
+            return output.reshape((*shape[:axis], 1, *shape[axis:][1:]))
         axes = self.axes(data.ndim)
         return output.reshape([1 if axis in axes else size for axis, size in enumerate(data.shape)])
 

@@ -161,11 +161,12 @@ class Concat(Operator):
 
     num_args: int = attrs.field(validator=attrs.validators.ge(1))
     axis: int = 0
+    inputs: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
     name = "concatenate"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
+    @inputs.default
+    def _names(self) -> tuple[str, ...]:
         return tuple(f"arg{index}" for index in range(self.num_args))
 
     def output_shape(self, *shapes: Shape) -> Shape:
