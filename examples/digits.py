@@ -1,6 +1,6 @@
 """Learn to read handwritten digits: a program in straight lines that the engine overlaps.
 
-    python examples/digits.py [--epochs 20] [--workers 1] [--blas-threads 1] [--seed 1] [--quick]
+    python examples/digits.py [--epochs 20] [--workers 2] [--blas-threads 1] [--seed 1] [--quick]
 
 A network of layers 784-128-64-10 learns from real images by stochastic gradient descent with
 momentum. Everything it computes is an operation on arrays, pushed ahead: forward, backward and
@@ -10,10 +10,10 @@ and the error of the layer below, and that an update has to wait for whoever sti
 weights.
 
 A third of the time goes into two large products of each step, one of which waits for the other,
-most of the rest into sending and starting small operations. A second worker finds little to do
-here, and takes Python's lock from the first, so one is faster; `--workers 2` shows operations that
-overlap. With `--blas-threads 2` two cores share each product: a tenth faster if nobody else needs
-them, and much slower if somebody does.
+most of the rest into sending and starting small operations. So a second worker finds little to do
+here, and `--workers 1` is even a bit faster, but shows no operations that overlap. With
+`--blas-threads 2` two cores share each product: a tenth faster if nobody else needs them, and much
+slower if somebody does.
 """
 
 import argparse
@@ -228,7 +228,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=20, help="times through all images")
-    parser.add_argument("--workers", type=int, default=1, help="operations that run at a time")
+    parser.add_argument("--workers", type=int, default=2, help="operations that run at a time")
     parser.add_argument("--blas-threads", type=int, default=1, help="threads of a matrix product")
     parser.add_argument("--seed", type=int, default=1, help="of all random numbers")
     parser.add_argument("--quick", action="store_true", help="only 600 of the images")
