@@ -21,11 +21,12 @@ from actorflow.ops.index import (
     OneHotEncode,
     SetItem,
     Take,
+    check_value,
     indexed_shape,
 )
 from actorflow.ops.leaky import LeakyReLU
 from actorflow.ops.loss import MakeLoss, SoftmaxOutput
-from actorflow.ops.operator import Operator
+from actorflow.ops.operator import Operator, shared
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
     ArgMax,
@@ -151,6 +152,7 @@ __all__ = [
     "as_shape",
     "broadcast_shapes",
     "coded_shape",
+    "check_value",
     "expanded_shape",
     "flattened_shape",
     "indexed_shape",
@@ -159,5 +161,6 @@ __all__ = [
     "prod",
     "reshaped",
     "scalar_type",
+    "shared",
     "widened",
 ]

@@ -37,6 +37,8 @@ class Derivative(Protocol):
         ...
 
 
+_INT32: Final = np.dtype(np.int32)
+
 # Ufuncs that NumPy wants to be given their output by its name.
 _BY_NAME_ONLY: Final = (np.maximum, np.minimum)
 
@@ -99,7 +101,7 @@ class Elementwise(Operator):
 
     def forward(self, *arrays: Memory) -> None:
         *inputs, output = arrays
-        if self.direct and output.dtype == np.int32:
+        if self.direct and output.dtype == _INT32:
             # NumPy would compute int8 with uint8 in int16, where a power wraps around sooner.
             self.kernel(*inputs, out=output, dtype=output.dtype)
         else:
@@ -107,7 +109,7 @@ class Elementwise(Operator):
 
     def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
         *inputs, output = arrays
-        if not self.direct or output.dtype == np.int32:
+        if not self.direct or output.dtype == _INT32:
             return self.forward, tuple(arrays)
         if self.kernel in _BY_NAME_ONLY:
             return partial(self.kernel, out=output), tuple(inputs)
@@ -128,7 +130,7 @@ class Elementwise(Operator):
 
     def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
         *inputs, output = arrays
-        if not self.direct or output.dtype == np.int32:
+        if not self.direct or output.dtype == _INT32:
             return self.forward, tuple(arrays)
         if self.kernel in _BY_NAME_ONLY:
             return partial(self.kernel, out=output), tuple(inputs)

@@ -21,7 +21,9 @@ def layer(operator, name=None, **inputs):
 def mlp():
     hidden = layer(ops.FullyConnected(5), "fc1", data=Variable("data"))
     active = layer(ops.Activation("tanh"), "act", data=hidden)
-    return layer(ops.SoftmaxOutput(), "softmax", data=layer(ops.FullyConnected(3), "fc2", data=active))
+    return layer(
+        ops.SoftmaxOutput(), "softmax", data=layer(ops.FullyConnected(3), "fc2", data=active)
+    )
 
 
 def fill(executor, seed=0):
