@@ -1,8 +1,8 @@
 """Softmax: the exponentials of numbers, divided by their sum.
 
 All of these see an array as `(outer, k, inner)` and work along the axis in the middle. They take it
-in blocks. Long rows (inner is 1) are computed where they lie. Otherwise a block is laid out as
-`(k, columns)` first, in scratch space: NumPy has a cost per row and none per column.
+in blocks. Long rows (inner is 1), and many columns side by side, are computed where they lie. What
+is in between is laid out as `(k, columns)` first, in scratch space: NumPy has a cost per row.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _BLOCK: Final = 2 * SMALL_BLOCK  # one array takes part here, or two
+_WIDE: Final = 512  # as many elements behind the axis are columns enough, by measurement
 _NARROW: Final = 40  # rows up to this long are faster as columns, by measurement
 
 View: TypeAlias = tuple[int, int, int]
@@ -59,7 +60,7 @@ def softmax_space(view: View, dtype: np.dtype[Any], arrays: int) -> Space:
 
 def _as_columns(view: View) -> bool:
     _, k, inner = view
-    return inner > 1 or k <= _NARROW
+    return k <= _NARROW if inner == 1 else inner < _WIDE
 
 
 def _parts(view: View) -> Iterator[tuple[slice, slice]]:
@@ -86,6 +87,11 @@ def _put_back(laid: Memory, array: Memory, part: tuple[slice, slice]) -> None:
     block = array[part[0], :, part[1]]
     outer, k, inner = block.shape
     np.copyto(block.transpose(1, 0, 2), laid.reshape(k, outer, inner), casting="same_kind")
+
+
+def _block(array: Memory, part: tuple[slice, slice]) -> Memory:
+    """A block as it lies, `(outer, k)` or `(outer, k, inner)`."""
+    return array[part[0], :, 0] if array.shape[2] == 1 else array[part[0], :, part[1]]
 
 
 def _converted(room: Memory, block: Memory) -> Memory:
@@ -138,7 +144,7 @@ def softmax(
         if columns:
             source = target = _laid_out(room[0], data, part)
         else:
-            source, target = data[part[0], :, 0], output[part[0], :, 0]
+            source, target = _block(data, part), _block(output, part)
             if staged:
                 source = target = _converted(room[0], source)
         axis = 0 if columns else 1
@@ -150,7 +156,7 @@ def softmax(
         if columns:
             _put_back(target, output, part)
         elif staged:
-            np.copyto(output[part[0], :, 0], target, casting="same_kind")
+            np.copyto(_block(output, part), target, casting="same_kind")
 
 
 def softmax_gradient(
@@ -176,7 +182,7 @@ def softmax_gradient(
         if columns:
             y, g = (_laid_out(room[index], array, part) for index, array in enumerate(arrays))
         else:
-            y, g = (array[part[0], :, 0] for array in arrays)
+            y, g = (_block(array, part) for array in arrays)
             if staged:
                 y, g = _converted(room[0], y), _converted(room[1], g)
         work = room[2][: y.size].reshape(y.shape)
@@ -195,7 +201,7 @@ def softmax_gradient(
         if columns:
             _put_back(work, data_grad, part)
         else:
-            np.copyto(data_grad[part[0], :, 0], work, casting="same_kind")
+            np.copyto(_block(data_grad, part), work, casting="same_kind")
 
 
 # -- Operators ----------------------------------------------------------------------------------

@@ -110,7 +110,11 @@ def test_labels_may_be_chances(shape, dtype):
     label = softmax(draw(*shape, seed=1), 1).astype("float32")
     multi = len(shape) > 2
     output, grad = run(SoftmaxOutput(2, multi_output=multi, normalization="batch"), data, label)
-    np.testing.assert_allclose(grad, 2 * (output - label.astype("float64")), atol=ROUGH[dtype])
+    wanted = 2 * (output - label.astype("float64"))
+    np.testing.assert_allclose(grad, wanted, atol=ROUGH[dtype])
+    above = draw(*shape, seed=2, dtype=dtype)
+    _, grad = run(SoftmaxOutput(2, multi_output=multi, out_grad=True), data, label, above)
+    np.testing.assert_allclose(grad, wanted * above, atol=3 * ROUGH[dtype])
 
 
 @settings(max_examples=80, deadline=None)
@@ -286,3 +290,20 @@ def test_a_softmax_that_is_no_loss_multiplies_what_comes_from_above():
     np.testing.assert_allclose(grad, numeric(loss, data), atol=1e-8)
     with pytest.raises(ShapeError, match="SoftmaxOutput_gradient: grad has shape"):
         run(layer, data, label, above[:2])
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (3, 0)])
+@pytest.mark.parametrize(
+    "op",
+    [
+        SoftmaxOutput(normalization="valid"),
+        SoftmaxOutput(preserve_shape=True),
+        SoftmaxOutput(multi_output=True, normalization="batch"),
+        *(kind() for kind in REGRESSIONS),
+    ],
+    ids=str,
+)
+def test_arrays_without_elements(op, shape):
+    label = np.empty(op.infer_shape(shape, None)[0][1])
+    output, grad = run(op, np.empty(shape), label)
+    assert output.shape == grad.shape == shape
