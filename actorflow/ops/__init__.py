@@ -9,6 +9,8 @@ from actorflow.ops.broadcast import (
     SumLike,
     broadcast_shapes,
 )
+from actorflow.ops.convolution import Convolution
+from actorflow.ops.deconvolution import Deconvolution
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.dropout import Dropout
 from actorflow.ops.elementwise import ELEMENTWISE
@@ -26,7 +28,9 @@ from actorflow.ops.index import (
 )
 from actorflow.ops.leaky import LeakyReLU
 from actorflow.ops.loss import MakeLoss, SoftmaxOutput
+from actorflow.ops.normalization import LRN, BatchNorm
 from actorflow.ops.operator import Operator, shared
+from actorflow.ops.pooling import Pooling
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
     ArgMax,
@@ -77,6 +81,7 @@ from actorflow.ops.update import AdamUpdate, SGDMomUpdate, SGDUpdate
 __all__ = [
     "DTYPES",
     "ELEMENTWISE",
+    "LRN",
     "Activation",
     "AdamUpdate",
     "Arange",
@@ -85,6 +90,7 @@ __all__ = [
     "ArgMin",
     "Assign",
     "Axis",
+    "BatchNorm",
     "BlockGrad",
     "BroadcastAxis",
     "BroadcastLike",
@@ -93,8 +99,10 @@ __all__ = [
     "ChooseElement0Index",
     "Clip",
     "Concat",
+    "Convolution",
     "Copy",
     "DTypeLike",
+    "Deconvolution",
     "Dot",
     "Dropout",
     "ElementWiseSum",
@@ -123,6 +131,7 @@ __all__ = [
     "OneHotEncode",
     "OnesLike",
     "Operator",
+    "Pooling",
     "Prod",
     "RandInt",
     "Reduction",
@@ -151,8 +160,8 @@ __all__ = [
     "as_dtype",
     "as_shape",
     "broadcast_shapes",
-    "coded_shape",
     "check_value",
+    "coded_shape",
     "expanded_shape",
     "flattened_shape",
     "indexed_shape",

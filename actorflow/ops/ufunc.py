@@ -128,14 +128,6 @@ class Elementwise(Operator):
             found.append(grad)
         return tuple(found)
 
-    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
-        *inputs, output = arrays
-        if not self.direct or output.dtype == _INT32:
-            return self.forward, tuple(arrays)
-        if self.kernel in _BY_NAME_ONLY:
-            return partial(self.kernel, out=output), tuple(inputs)
-        return self.kernel, tuple(arrays)  # a ufunc takes its output as one more argument
-
     def loop_types(self, *dtypes: np.dtype[Any] | type) -> tuple[np.dtype[Any], ...]:
         """The data types that the inputs are converted to, and last the output's.
 

@@ -102,8 +102,8 @@ def test_the_cases_go_every_way():
 @pytest.mark.parametrize("block", [1, 700])
 @pytest.mark.parametrize(("data", "made"), [CASES[1], CASES[2], CASES[3], CASES[5], CASES[14]])
 def test_blocks_do_not_show(monkeypatch, data, made, block):
-    monkeypatch.setattr("actorflow.ops.unroll._BLOCK", block)
-    monkeypatch.setattr("actorflow.ops.unroll._MERGED", block)
+    monkeypatch.setattr("actorflow.ops.tiling._BLOCK", block)
+    monkeypatch.setattr("actorflow.ops.tiling._MERGED", block)
     planned.cache_clear()
     layer = Convolution.of(**made)
     arrays = arrays_for(layer, data)
