@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from actorflow.engine import capture_line
 from actorflow.graph import Entry, Node, topological, variables
 from actorflow.ops import as_dtype
@@ -17,6 +15,8 @@ from actorflow.symbol.naming import check_attributes, current_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
 
     from actorflow.device import Context
     from actorflow.executor import Executor
@@ -82,7 +82,7 @@ class Symbol(Arithmetic):
         return [entry.name for entry in self._entries]
 
     def get_internals(self) -> Symbol:
-        """A group of everything inside of it: all variables and all visible outputs of operators."""
+        """A group of all that is inside of it: variables, and visible outputs of operators."""
         order = topological(self._entries)
         return Symbol(entry for node in order for entry in node.entries()[: node.n_visible])
 

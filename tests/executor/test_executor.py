@@ -51,7 +51,7 @@ def oracle(symbol, values, head_grads=None, wrt=()):
     if head_grads is None:
         return outputs, {}
     above = []
-    for head, value in zip(heads, head_grads, strict=True):
+    for value in head_grads:
         entry = None if value is None else Entry(Node(None, "above"), 0)
         if entry is not None:
             memory[entry] = value
@@ -91,7 +91,7 @@ UNARY = ("tanh", "sin", "square", "negative", "sigmoid")
 
 @st.composite
 def expressions(draw):
-    """An expression of element-wise operators with broadcasting, and the shapes of its variables."""
+    """An expression of element-wise operators that broadcast, and its variables' shapes."""
     shapes = {"a": (2, 3), "b": (1, 3), "c": (2, 1)}
     symbols = [Variable(name) for name in shapes]
     for _ in range(draw(st.integers(1, 12))):
@@ -166,7 +166,7 @@ def test_backward_needs_a_forward_for_training_and_the_gradients_of_what_is_no_l
     with pytest.raises(RuntimeError, match="call forward"):
         executor.backward()
     executor.forward(is_train=True)
-    with pytest.raises(ValueError, match="out_grads are needed .* 'fc_output'"):
+    with pytest.raises(ValueError, match=r"out_grads are needed .* 'fc_output'"):
         executor.backward()
     executor.backward(nd.ones((3, 2)))
     assert (executor.grad_dict["fc_bias"].asnumpy() == 3).all()
@@ -234,3 +234,39 @@ def test_dropout_draws_in_training_only_and_the_same_numbers_after_the_same_seed
         assert (executor.forward()[0].asnumpy() == 1).all()
     assert (found[0] == found[1]).all()
     assert set(found[0]) == {0.0, 2.0}
+
+
+def test_a_monitor_sees_every_value_lazily_and_nothing_is_overwritten_before():
+    executor = mlp().simple_bind(af.cpu(), data=(4, 6))
+    fill(executor)
+    plain = executor.forward()[0].asnumpy()
+    seen = {}
+    executor.set_monitor_callback(seen.__setitem__)
+    for training in (False, True):
+        seen.clear()
+        executor.forward(is_train=training)
+        assert list(seen) == ["fc1_output", "act_output", "fc2_output", "softmax_output"]
+    values = {name: array.asnumpy() for name, array in executor.arg_dict.items()}
+    hidden = values["data"] @ values["fc1_weight"].T + values["fc1_bias"]
+    np.testing.assert_allclose(seen["fc1_output"].asnumpy(), hidden, rtol=1e-5)
+    np.testing.assert_allclose(seen["act_output"].asnumpy(), np.tanh(hidden), rtol=1e-5)
+    np.testing.assert_allclose(seen["softmax_output"].asnumpy(), plain, rtol=1e-6)
+    executor.set_monitor_callback(None)
+    seen.clear()
+    executor.forward()
+    assert not seen
+
+
+def test_reshape_shares_what_stays():
+    executor = mlp().simple_bind(af.cpu(), data=(4, 6))
+    fill(executor)
+    small = executor.reshape(data=(2, 6), softmax_label=(2,))
+    assert small.arg_dict["fc1_weight"] is executor.arg_dict["fc1_weight"]
+    whole = executor.forward()[0].asnumpy()
+    np.testing.assert_allclose(small.forward()[0].asnumpy(), whole[:2], rtol=1e-6)
+    with pytest.raises(ShapeError, match="softmax_label would change"):
+        executor.reshape(data=(2, 6))
+    with pytest.raises(ShapeError, match="allow_up_sizing"):
+        executor.reshape(data=(8, 6), partial_shaping=True)
+    large = executor.reshape(partial_shaping=True, allow_up_sizing=True, data=(8, 6))
+    assert large.forward()[0].shape == (8, 3)
