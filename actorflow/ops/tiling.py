@@ -21,6 +21,7 @@ _BLOCK: Final = 1 << 20
 _MERGED: Final = 1 << 21
 _DEEP: Final = 48  # rows from which on a product by lines is fast
 _SMALL: Final = 256  # positions below which a product per image is slow
+_TINY: Final = 32  # and so slow that copying the output always costs less
 _MORE: Final = 1.2  # times as many products as needed that cost less than adding up columns
 _MANY: Final = 192  # filters from which on unrolling costs little beside the product
 
@@ -119,7 +120,7 @@ def plan_of(
     filters //= groups
     positions = prod(out)
     pointwise = prod(kernel) == 1 and max(stride) == 1 and not any(pad)
-    small = images > 1 and positions < _SMALL and filters >= _MANY
+    small = images > 1 and (positions < _TINY or (positions < _SMALL and filters >= _MANY))
     by_lines = (
         kernel[0] > 1 and stride[0] == 1 and channels * prod(kernel[1:]) >= _DEEP and not small
     )
@@ -132,6 +133,9 @@ def plan_of(
     lines = min(out[0], max(1, most - halo, 4 * halo))
     lines = -(-out[0] // -(-out[0] // lines))  # as many parts, of one size
     block = max(1, min(images, most // (out[0] + halo))) if lines == out[0] else 1
+    if not merged:
+        # The gradient of the weights has a product of their size for each image.
+        block = max(1, min(block, _MERGED // (filters * depth)))
     if pointwise and not merged:
         # Nothing is unrolled, so nothing has to fit anywhere.
         lines, block = out[0], max(1, min(images, block))
