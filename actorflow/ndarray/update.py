@@ -7,8 +7,9 @@ one pass over the memory. `lr` is the learning rate, `wd` the weight decay; `gra
 
 from __future__ import annotations
 
+import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +18,13 @@ from actorflow.errors import ContextError
 from actorflow.ndarray.core import ArrayCore
 from actorflow.ndarray.invoke import check_out, make
 from actorflow.ndarray.kernels import quietly
-from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate
+from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate, prod
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actorflow.ndarray.array import NDArray
-    from actorflow.ops import Operator
+    from actorflow.ops import Memory, Operator, Shape
 
 __all__ = ["adam_update", "sgd_mom_update", "sgd_update"]
 
@@ -161,8 +164,30 @@ def _update(
     return out
 
 
+class _Scratch(threading.local):
+    """Working memory of a thread: what it used last, since new memory costs more than an update."""
+
+    data: Memory | None = None
+
+    def arrays(self, wanted: Sequence[tuple[Shape, np.dtype[Any]]]) -> list[Memory]:
+        """Arrays of these shapes and data types, until the next call in this thread."""
+        sizes = [-(-prod(shape) * dtype.itemsize // 64) * 64 for shape, dtype in wanted]
+        data = self.data
+        if data is None or data.nbytes < sum(sizes):
+            data = self.data = np.empty(sum(sizes), np.uint8)
+        found = []
+        begin = 0
+        for (shape, dtype), size in zip(wanted, sizes, strict=True):
+            raw = data[begin : begin + prod(shape) * dtype.itemsize]
+            found.append(raw.view(dtype).reshape(shape))
+            begin += size
+        return found
+
+
+_scratch = _Scratch()
+
+
 def _run(operator: Operator, arrays: tuple[ArrayCore, ...], out: ArrayCore) -> None:
     views = [each._view() for each in arrays]
     wanted = operator.scratch([each.shape for each in views], [each.dtype for each in views])
-    scratch = [np.empty(shape, dtype) for shape, dtype in wanted]
-    quietly(operator.forward, *views, out._view(), *scratch)
+    quietly(operator.forward, *views, out._view(), *_scratch.arrays(wanted))
