@@ -115,11 +115,17 @@ from actorflow.ndarray.unary import (
     tanh,
     trunc,
 )
+from actorflow.ndarray.update import (
+    adam_update,
+    sgd_mom_update,
+    sgd_update,
+)
 
 __all__ = [
     "Flatten",
     "NDArray",
     "abs",
+    "adam_update",
     "add",
     "apply",
     "arange",
@@ -198,6 +204,8 @@ __all__ = [
     "rsqrt",
     "save",
     "save_async",
+    "sgd_mom_update",
+    "sgd_update",
     "sigmoid",
     "sign",
     "sin",

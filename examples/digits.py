@@ -1,6 +1,6 @@
 """Learn to read handwritten digits: a program in straight lines that the engine overlaps.
 
-    python examples/digits.py [--epochs 20] [--workers 2] [--seed 1] [--quick]
+    python examples/digits.py [--epochs 20] [--workers 2] [--blas-threads 1] [--seed 1] [--quick]
 
 A network of layers 784-128-64-10 learns from real images by stochastic gradient descent with
 momentum. Everything it computes is an operation on arrays, pushed ahead: forward, backward and
@@ -8,6 +8,12 @@ update of a whole epoch are sent in one go, and the program waits once per epoch
 reports. The engine finds out by itself what may run at the same time, such as a layer's gradient
 and the error of the layer below, and that an update has to wait for whoever still reads the
 weights.
+
+A third of the time goes into two large products of each step, one of which waits for the other,
+most of the rest into sending and starting small operations. So a second worker finds little to do
+here, and `--workers 1` is even a bit faster, but shows no operations that overlap. With
+`--blas-threads 2` two cores share each product: a tenth faster if nobody else needs them, and much
+slower if somebody does.
 """
 
 import argparse
@@ -16,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import attrs
 import trio
 
 import actorflow as af
@@ -40,67 +47,91 @@ MOMENTUM = 0.9
 Report = Callable[[float, float], None]  # called with loss and accuracy
 
 
-class Parameter:
-    """An array that learns, and the momentum with which it moves."""
+@attrs.frozen
+class Layer:
+    """What a layer learns, and its gradients: views of the network's arrays."""
 
-    def __init__(self, value: nd.NDArray) -> None:
-        self.value = value
-        self.speed = nd.zeros(value.shape)
-
-    def update(self, gradient: nd.NDArray) -> None:
-        """Move against a gradient that was scaled by the learning rate."""
-        self.speed *= MOMENTUM
-        self.speed -= gradient
-        self.value += self.speed
+    weight: nd.NDArray
+    bias: nd.NDArray
+    weight_gradient: nd.NDArray
+    bias_gradient: nd.NDArray
 
 
 class Network:
-    """Fully connected layers with rectifiers between them, and softmax at the end."""
+    """Fully connected layers with rectifiers between them, and softmax at the end.
+
+    All that it learns lies in one array, and so do the gradients, and the speeds with which
+    momentum moves it. So three operations update everything.
+    """
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
+        pairs = list(itertools.pairwise(sizes))
+        shape = (sum((inputs + 1) * outputs for inputs, outputs in pairs),)
+        self.values, self.gradients, self.speeds = nd.zeros(shape), nd.zeros(shape), nd.zeros(shape)
         self.layers = []
-        for inputs, outputs in itertools.pairwise(sizes):
+        start = 0
+        for inputs, outputs in pairs:
+            middle, end = start + inputs * outputs, start + (inputs + 1) * outputs
+            parts = []
+            for array in (self.values, self.gradients):
+                parts += [array[start:middle].reshape((inputs, outputs)), array[middle:end]]
+            layer = Layer(*parts)
             bound = (6 / (inputs + outputs)) ** 0.5
-            weight = af.random.uniform(-bound, bound, (inputs, outputs))
-            self.layers.append((Parameter(weight), Parameter(nd.zeros((outputs,)))))
+            af.random.uniform(-bound, bound, out=layer.weight)
+            self.layers.append(layer)
+            start = end
 
     def forward(self, images: nd.NDArray) -> list[nd.NDArray]:
         """What each layer gets, the images first; then what the last one gives: the scores."""
         values = [images]
-        for weight, bias in self.layers:
+        for layer in self.layers:
             if len(values) > 1:
-                values[-1] = nd.maximum(values[-1], 0)
-            values.append(nd.dot(values[-1], weight.value) + bias.value)
+                nd.maximum(values[-1], 0, out=values[-1])
+            value = nd.dot(values[-1], layer.weight)
+            value += layer.bias
+            values.append(value)
         return values
 
     def step(self, images: nd.NDArray, targets: nd.NDArray) -> nd.NDArray:
-        """Learn from one batch; return its loss, of shape (1,). Nothing here waits for a result.
+        """Learn from one batch; return its scores. Nothing here waits for a result.
 
         Args:
           images: (batch, pixels).
           targets: (batch, classes), 1 for the class that each image shows, else 0.
         """
         *values, scores = self.forward(images)
-        scores -= nd.max(scores, axis=1, keepdims=True)
-        scores -= nd.log(nd.sum(nd.exp(scores), axis=1, keepdims=True))
-        loss = nd.sum(scores * targets) / -BATCH
-
-        # Times the learning rate here, so that no gradient has to be.
-        error = (nd.exp(scores) - targets) * (RATE / BATCH)
-        for (weight, bias), value in zip(reversed(self.layers), reversed(values), strict=True):
-            weight_gradient = nd.dot(value, error, transpose_a=True)
-            bias_gradient = nd.sum(error, axis=0)
+        error = softmax(scores)
+        error -= targets
+        error *= RATE / BATCH  # here, so that no gradient has to be multiplied
+        for layer, value in zip(reversed(self.layers), reversed(values), strict=True):
+            nd.dot(value, error, transpose_a=True, out=layer.weight_gradient)
+            nd.sum(error, axis=0, out=layer.bias_gradient)
             if value is not images:
-                # Pushed before the update, so it reads the weights as they were.
-                error = nd.dot(error, weight.value, transpose_b=True) * (value > 0)
-            weight.update(weight_gradient)
-            bias.update(bias_gradient)
-        return loss
+                error = nd.dot(error, layer.weight, transpose_b=True)
+                error *= value > 0
+        self.speeds *= MOMENTUM
+        self.speeds -= self.gradients
+        self.values += self.speeds
+        return scores
 
     def accuracy(self, images: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:
         """The share of images recognised, of shape (1,)."""
         found = nd.argmax(self.forward(images)[-1], axis=1)
         return nd.mean(nd.equal(found, labels).astype("float32"))
+
+
+def softmax(scores: nd.NDArray) -> nd.NDArray:
+    """The probability of each class, (batch, classes)."""
+    chances = nd.exp(scores - nd.max(scores, axis=1, keepdims=True))
+    chances /= nd.sum(chances, axis=1, keepdims=True)
+    return chances
+
+
+def cross_entropy(scores: nd.NDArray, targets: nd.NDArray) -> nd.NDArray:
+    """The mean of the classes' negated log probabilities, of shape (1,)."""
+    scores = scores - nd.max(scores, axis=1, keepdims=True)
+    scores -= nd.log(nd.sum(nd.exp(scores), axis=1, keepdims=True))
+    return nd.sum(scores * targets) / -len(scores)
 
 
 async def train(digits: Digits, epochs: int, report: Report) -> Score:
@@ -114,13 +145,16 @@ async def train(digits: Digits, epochs: int, report: Report) -> Score:
     loss = accuracy = float("nan")
     for _ in range(epochs):
         order = af.random.permutation(len(images))
-        losses = nd.zeros((1,))
-        for first in range(0, len(images), BATCH):
-            batch = order[first : first + BATCH]
-            losses += network.step(nd.take(images, batch), nd.take(targets, batch))
+        # Shuffled once per epoch: then a batch is a view, which takes no operation.
+        inputs, wanted = nd.take(images, order), nd.take(targets, order)
+        scores = [
+            network.step(inputs[first : first + BATCH], wanted[first : first + BATCH])
+            for first in range(0, len(images), BATCH)
+        ]
+        entropy = cross_entropy(nd.concatenate(scores), wanted)
         right = network.accuracy(*held_out)
         # All of the epoch has been pushed, and much of it has run. Here is the only wait.
-        loss = float((await losses)[0]) * BATCH / len(images)
+        loss = float((await entropy)[0])
         accuracy = float((await right)[0])
         report(loss, accuracy)
     return Score(loss, accuracy, time.perf_counter() - start)
@@ -134,15 +168,19 @@ async def main(options: argparse.Namespace) -> None:
         f"{len(digits.images)} images to learn from, {len(digits.held_out_images)} held out, "
         f"layers {'-'.join(map(str, SIZES))}, batches of {BATCH}"
     )
-    statistics = af.engine.Statistics()
+    statistics = af.engine.Statistics()  # of the first epoch alone: watching takes time, too
     columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     af.random.seed(options.seed)
-    async with af.Engine(options.workers, instruments=[statistics]):
+    async with af.Engine(
+        options.workers, blas_threads=options.blas_threads, instruments=[statistics]
+    ) as engine:
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("training", total=options.epochs)
 
             def report(loss: float, accuracy: float) -> None:
                 text = f"loss {loss:.4f}, held-out accuracy {accuracy:.3f}"
+                if statistics in engine.instruments:
+                    engine.remove(statistics)
                 progress.update(task, advance=1, description=text)
                 progress.console.print(f"epoch {int(progress.tasks[task].completed):2}: {text}")
 
@@ -156,7 +194,7 @@ async def main(options: argparse.Namespace) -> None:
 
 def show_engine(console: Console, report: af.engine.StatisticsReport) -> None:
     """Print which operations ran, how long, and how many at a time."""
-    table = Table("operation", title="the engine's operations")
+    table = Table("operation", title="the engine's operations in the first epoch")
     for heading in ("count", "run, us each", "waited, us each", "run, s in all"):
         table.add_column(heading, justify="right")
     for row in report.operations[:12]:
@@ -191,11 +229,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=20, help="times through all images")
     parser.add_argument("--workers", type=int, default=2, help="operations that run at a time")
+    parser.add_argument("--blas-threads", type=int, default=1, help="threads of a matrix product")
     parser.add_argument("--seed", type=int, default=1, help="of all random numbers")
     parser.add_argument("--quick", action="store_true", help="only 600 of the images")
     options = parser.parse_args(arguments)
-    if options.epochs < 1 or options.workers < 1:
-        parser.error("--epochs and --workers must be at least 1")
+    if min(options.epochs, options.workers, options.blas_threads) < 1:
+        parser.error("--epochs, --workers and --blas-threads must be at least 1")
     return options
 
 

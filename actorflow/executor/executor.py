@@ -10,14 +10,16 @@ from actorflow.errors import ShapeError
 from actorflow.executor.build import backward_heads, inference_heads, training_heads
 from actorflow.executor.program import Program
 from actorflow.graph import topological, variables
-from actorflow.ndarray import NDArray, empty, stream
+from actorflow.ndarray import NDArray, empty, stream, zeros
+from actorflow.ops import prod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from actorflow.device import Context
     from actorflow.engine import Accessible
-    from actorflow.graph import Node
+    from actorflow.graph import Entry, Node
+    from actorflow.ops import Shape
     from actorflow.symbol import Symbol
 
 __all__ = ["Executor"]
@@ -67,7 +69,8 @@ class Executor:
         # Between its messages an executor has values of its own, which they hand on to each other.
         self._workspace = Resource(f"executor of {symbol!r}")
         self._programs: dict[bool, Program] = {}
-        self._out_grads: dict[Node, NDArray] = {}
+        # By the numbers of the outputs that are no losses.
+        self._out_grads: dict[int, NDArray] = {}
         self._trained = False
         self._monitor: Callable[[str, NDArray], None] | None = None
 
@@ -111,15 +114,42 @@ class Executor:
         self._feed(kwargs)
         program = self._program(training=is_train)
         self._trained = is_train
+        taps = self._taps(program)
         self._push(
             program,
             0,
             "forward",
+            taps,
             reads=self._resources(self.arg_arrays) + ([] if is_train else self._states_read()),
-            writes=self._resources(self.outputs),
+            # What was in the workspace, be it an error, is of no use any more.
+            writes=[
+                *self._resources(self.outputs),
+                *self._resources(list(taps.values())),
+                self._workspace,
+            ],
             updates=self._states_read() if is_train else [],
         )
+        if self._monitor is not None:
+            for entry, value in taps.items():
+                self._monitor(entry.name, value)
         return self.outputs
+
+    def set_monitor_callback(self, callback: Callable[[str, NDArray], None] | None) -> None:
+        """Have a function called with the name and the array of every output of every operator.
+
+        It is called in each `forward`, in this thread, at once: the arrays are lazy like all
+        others, and have memory of their own, so that they may be kept. Operators then run one by one, and
+        each value is copied.
+
+        Args:
+          callback: the function; None for none any more.
+        """
+        self._monitor = callback
+
+    def _taps(self, program: Program) -> dict[Entry, NDArray]:
+        if self._monitor is None:
+            return {}
+        return {entry: program.array_for(entry) for entry in program.visible(0)}
 
     def backward(self, out_grads: NDArray | Sequence[NDArray] | None = None) -> None:
         """Compute the gradients of the last `forward(is_train=True)`.
@@ -145,10 +175,11 @@ class Executor:
             program,
             1,
             "backward",
+            {},
             reads=self._resources([*self.arg_arrays, *self.outputs, *self._out_grads.values()])
             + self._states_read(),
             writes=self._resources(written),
-            updates=self._resources(added),
+            updates=[*self._resources(added), self._workspace],
         )
 
     def _push(
@@ -156,6 +187,7 @@ class Executor:
         program: Program,
         stage: int,
         what: str,
+        taps: Mapping[Entry, NDArray],
         *,
         reads: list[Accessible],
         writes: list[Accessible],
@@ -168,10 +200,10 @@ class Executor:
             draws = [source.draw() for _ in range(program.n_draws)]
             reads.append(source.resource(engine))
         engine.push(
-            partial(program.run, stage, draws),
+            partial(program.run, stage, draws, taps),
             reads=tuple(reads),
             writes=tuple(writes),
-            updates=(*updates, self._workspace),
+            updates=tuple(updates),
             device=self.context.name,
             name=f"{what} of {self.symbol.name or 'a group'}",
         )
@@ -202,7 +234,7 @@ class Executor:
         self._program(training=True)
         if out_grads is None:
             if self._out_grads:
-                names = ", ".join(repr(node.name) for node in self._out_grads)
+                names = ", ".join(repr(self._heads[head].name) for head in self._out_grads)
                 message = f"backward: out_grads are needed for outputs that are no losses: {names}"
                 raise ValueError(message)
             return
@@ -210,11 +242,8 @@ class Executor:
         if len(given) != len(self.outputs):
             message = f"backward: {len(given)} out_grads for {len(self.outputs)} outputs"
             raise ValueError(message)
-        by_head = {node.name: target for node, target in self._out_grads.items()}
-        for head, value in zip(self._heads, given, strict=True):
-            target = by_head.get(head.name)
-            if target is not None:
-                target[:] = value
+        for head, target in self._out_grads.items():
+            target[:] = given[head]
 
     # -- Programs ------------------------------------------------------------------------------
 
@@ -245,12 +274,59 @@ class Executor:
         heads, head_grads = training_heads(self._heads)
         for node, head in head_grads.items():
             output = self.outputs[head]
-            self._out_grads[node] = empty(output.shape, self.context, output._block.dtype)
-        bound.update(self._out_grads)
+            made = empty(output.shape, self.context, output._block.dtype)
+            self._out_grads[head] = bound[node] = made
         grads, sums = backward_heads(self._heads, head_grads, wanted)
         bound.update({node: wanted[of][1] for node, of in sums.items()})
         targets = [*self.outputs, *(grad for _, grad in wanted.values())]
         return Program([*heads, *grads], targets, bound, self.context, [len(heads), len(grads)])
+
+    def reshape(
+        self,
+        partial_shaping: bool = False,  # noqa: FBT001, FBT002
+        allow_up_sizing: bool = False,  # noqa: FBT001, FBT002
+        **shapes: Shape,
+    ) -> Executor:
+        """An executor for other shapes that shares the arrays whose shapes stay the same.
+
+        Args:
+          partial_shaping: whether the shapes of arguments that are not named here may change.
+          allow_up_sizing: whether arrays may get larger; those that do not share their memory.
+          shapes: the new shapes of arguments by name, such as `data=(16, 784)`.
+
+        Raises:
+          ShapeError: a shape cannot be told, or changes although it may not.
+        """
+        arg_shapes, _, aux_shapes = self.symbol.infer_shape(**shapes)
+        if arg_shapes is None or aux_shapes is None:
+            message = f"reshape: the shapes of all arguments cannot be told from {shapes}"
+            raise ShapeError(message)
+        names = [node.name for node in self._arguments]
+        for name, shape, own in zip(names, arg_shapes, self.arg_arrays, strict=True):
+            if shape != own.shape and name not in shapes and not partial_shaping:
+                message = (
+                    f"reshape: {name} would change from {own.shape} to {shape}: name its shape, or "
+                    "say partial_shaping=True"
+                )
+                raise ShapeError(message)
+
+        def fitted(own: NDArray, shape: Shape) -> NDArray:
+            if own.shape == shape:
+                return own
+            if prod(shape) <= own.size:
+                return own.reshape((-1,))[: prod(shape)].reshape(shape)
+            if not allow_up_sizing:
+                message = f"reshape: {own.shape} would grow to {shape}: say allow_up_sizing=True"
+                raise ShapeError(message)
+            return zeros(shape, self.context, own._block.dtype)
+
+        args = [fitted(a, s) for a, s in zip(self.arg_arrays, arg_shapes, strict=True)]
+        grads = [
+            None if grad is None else fitted(grad, shape)
+            for grad, shape in zip(self.grad_arrays, arg_shapes, strict=True)
+        ]
+        states = [fitted(a, s) for a, s in zip(self.aux_arrays, aux_shapes, strict=True)]
+        return self.symbol.bind(self.context, args, grads, self._grad_reqs, states)
 
     def debug_str(self) -> str:
         """The plan as text: every operator in its order, and how much memory there is."""

@@ -9,7 +9,7 @@ import numpy as np
 from actorflow.errors import ShapeError
 from actorflow.graph import Entry, infer_shapes, infer_types, plan_memory, topological
 from actorflow.graph.rewrite import drop_identities, own_heads, share_common
-from actorflow.ndarray import Block, quietly
+from actorflow.ndarray import Block, empty, quietly
 from actorflow.ops import prod
 
 if TYPE_CHECKING:
@@ -74,22 +74,43 @@ class Program:
         self._used = {entry for node in every for entry in node.inputs}
         self._calls: list[list[Call]] | None = None
 
-    def run(self, stage: int, draws: Sequence[Callable[[], np.random.Generator]]) -> None:
+    def run(
+        self,
+        stage: int,
+        draws: Sequence[Callable[[], np.random.Generator]],
+        taps: Mapping[Entry, NDArray] | None = None,
+    ) -> None:
         """Compute the heads of one stage. As an operation that was granted all arrays.
 
         Args:
           stage: which.
           draws: makes the generators of all operators that draw, if it is the first stage.
+          taps: arrays to copy values to, before others take their place.
         """
         if self._calls is None:
             self._calls = self._compile()
         if draws:
             self._draws[:] = [draw() for draw in draws]
-        quietly(_run, self._calls[stage])
+        quietly(_run, self._calls[stage]) if not taps else quietly(self._run_tapped, stage, taps)
 
-    def internal(self, entry: Entry) -> Memory:
-        """The memory of a value, as long as no other takes its place."""
-        return self._memory[entry]
+    def visible(self, stage: int) -> list[Entry]:
+        """All visible outputs of the operators of one stage, in the order in which they run."""
+        begin = self._ends[stage - 1] if stage else 0
+        nodes = self.order[begin : self._ends[stage]]
+        return [entry for node in nodes for entry in node.entries()[: node.n_visible]]
+
+    def array_for(self, entry: Entry) -> NDArray:
+        """A new array that a value can be copied to."""
+        return empty(self._shapes[entry], self._context, self._types[entry])
+
+    def _run_tapped(self, stage: int, taps: Mapping[Entry, NDArray]) -> None:
+        begin = self._ends[stage - 1] if stage else 0
+        for node in self.order[begin : self._ends[stage]]:
+            for function, arguments in self._calls_of[node]:
+                function(*arguments)
+            for entry in node.entries():
+                if entry in taps:
+                    np.copyto(taps[entry]._view(), self._memory[entry])
 
     # -- Compiling -----------------------------------------------------------------------------
 
@@ -106,11 +127,12 @@ class Program:
         self._arrays: dict[object, Memory] = {}
         for entry, place in self.plan.places.items():
             self._memory[entry] = self._locate(entry, place.buffer, place.owner)
+        scratch = self._scratch()
+        self._calls_of = {node: self._call(node, scratch) for node in self.order}
         calls: list[list[Call]] = []
         begin = 0
-        scratch = self._scratch()
         for end in self._ends:
-            calls.append([c for node in self.order[begin:end] for c in self._call(node, scratch)])
+            calls.append([call for node in self.order[begin:end] for call in self._calls_of[node]])
             begin = end
         return calls
 

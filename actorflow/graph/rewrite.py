@@ -51,7 +51,9 @@ def share_common(heads: Sequence[Entry], shapes: Known, types: Known) -> list[En
         except TypeError:  # a parameter that is no value, such as an array
             return None
         if found is None:
-            made = Node(operator, node.name, inputs, node.attributes, node.site)
+            made = node
+            if inputs != node.inputs:
+                made = Node(operator, node.name, inputs, node.attributes, node.site)
             found = known[(operator, inputs, placed)] = made.entries()
         return found
 

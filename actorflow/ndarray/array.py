@@ -31,6 +31,7 @@ from actorflow.ops import (
     expanded_shape,
     flattened_shape,
     reshaped,
+    shared,
 )
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class NDArray(Arithmetic, Indexing, Interop):
     @property
     def T(self) -> Self:  # noqa: N802 -- NumPy's name
         """A copy with the axes in reverse order."""
-        return invoke(Transpose(), (self,))
+        return invoke(shared(Transpose), (self,))
 
     def transpose(self, *axes: Any) -> Self:
         """A copy with the axes in another order, by default reversed; see `nd.transpose`."""
@@ -137,7 +138,7 @@ class NDArray(Arithmetic, Indexing, Interop):
 
     def copy(self) -> Self:
         """A copy in memory of its own, in the same context."""
-        return invoke(Copy(), (self,))
+        return invoke(shared(Copy), (self,))
 
     def __copy__(self) -> Self:
         return self.copy()
@@ -174,7 +175,7 @@ class NDArray(Arithmetic, Indexing, Interop):
             raise TypeError(f"copyto: needs an NDArray or a Context, got {type(other).__name__}")
         other.require_memory()
         copied = make(type(self), self._shape, self._block.dtype, other)
-        push(Copy(), (self,), copied)
+        push(shared(Copy), (self,), copied)
         return copied
 
     def as_in_context(self, context: Context) -> Self:
@@ -194,44 +195,44 @@ class NDArray(Arithmetic, Indexing, Interop):
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
         """The sum along axes; see `nd.sum`."""
-        return invoke(Sum(axis, keepdims), (self,))
+        return invoke(shared(Sum, axis, keepdims), (self,))
 
     def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
         """The product along axes; see `nd.prod`."""
-        return invoke(Prod(axis, keepdims), (self,))
+        return invoke(shared(Prod, axis, keepdims), (self,))
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
         """The mean along axes; see `nd.mean`."""
-        return invoke(Mean(axis, keepdims), (self,))
+        return invoke(shared(Mean, axis, keepdims), (self,))
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
         """The greatest element along axes; see `nd.max`."""
-        return invoke(Max(axis, keepdims), (self,))
+        return invoke(shared(Max, axis, keepdims), (self,))
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
         """The least element along axes; see `nd.min`."""
-        return invoke(Min(axis, keepdims), (self,))
+        return invoke(shared(Min, axis, keepdims), (self,))
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
         """Where the greatest element is; see `nd.argmax`."""
-        return invoke(ArgMax(axis, keepdims), (self,))
+        return invoke(shared(ArgMax, axis, keepdims), (self,))
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
         """Where the least element is; see `nd.argmin`."""
-        return invoke(ArgMin(axis, keepdims), (self,))
+        return invoke(shared(ArgMin, axis, keepdims), (self,))
 
     def norm(self, ord: int = 2, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
         """The norm along axes; see `nd.norm`."""
-        return invoke(Norm(axis, keepdims, ord), (self,))
+        return invoke(shared(Norm, axis, keepdims, ord), (self,))
 
     def dot(self, rhs: Self, transpose_a: bool = False, transpose_b: bool = False) -> Self:  # noqa: FBT001, FBT002
         """The product over this array's last and the other's first axis; see `nd.dot`."""
-        return invoke(Dot(transpose_a, transpose_b), (self, rhs))
+        return invoke(shared(Dot, transpose_a, transpose_b), (self, rhs))
 
     def __matmul__(self, rhs: Self) -> Self:
         if not isinstance(rhs, ArrayCore):
             return NotImplemented
-        return invoke(Dot(), (self, rhs))
+        return invoke(shared(Dot), (self, rhs))
 
     def clip(self, a_min: float, a_max: float) -> Self:
         """Every element moved into `[a_min, a_max]`; see `nd.clip`."""

@@ -111,7 +111,7 @@ class Block(Resource):
         # the same time.
         with _allocating:
             if self.data is None:
-                nbytes = self.nbytes
+                nbytes = prod(self.shape) * self.dtype.itemsize
                 if nbytes < _SMALL:
                     fresh = np.empty(self.shape, self.dtype)
                 else:

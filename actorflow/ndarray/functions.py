@@ -31,6 +31,7 @@ from actorflow.ops import (
     Sum,
     Take,
     Transpose,
+    shared,
 )
 
 if TYPE_CHECKING:
@@ -68,8 +69,9 @@ __all__ = [
 
 
 def _invoke(operator: Operator, out: NDArray | None, *inputs: NDArray) -> NDArray:
-    for name, value in zip(operator.inputs, inputs, strict=True):
-        _require_array(operator.name, name, value)
+    for index, value in enumerate(inputs):
+        if not isinstance(value, ArrayCore):
+            _require_array(operator.name, operator.inputs[index], value)
     return invoke(operator, inputs, out)
 
 
@@ -95,7 +97,7 @@ def dot(
     Returns:
       An array with the other axes of `lhs`, then those of `rhs`; `(1,)` for two vectors.
     """
-    return _invoke(Dot(transpose_a, transpose_b), out, lhs, rhs)
+    return _invoke(shared(Dot, transpose_a, transpose_b), out, lhs, rhs)
 
 
 # -- Reductions --------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ def sum(
     out: NDArray | None = None,
 ) -> NDArray:
     """The sum along axes; int64 for integers and bool."""
-    return _invoke(Sum(axis, keepdims), out, data)
+    return _invoke(shared(Sum, axis, keepdims), out, data)
 
 
 def prod(
@@ -120,7 +122,7 @@ def prod(
     out: NDArray | None = None,
 ) -> NDArray:
     """The product along axes; int64 for integers and bool."""
-    return _invoke(Prod(axis, keepdims), out, data)
+    return _invoke(shared(Prod, axis, keepdims), out, data)
 
 
 def mean(
@@ -130,7 +132,7 @@ def mean(
     out: NDArray | None = None,
 ) -> NDArray:
     """The mean along axes; float64 for integers and bool."""
-    return _invoke(Mean(axis, keepdims), out, data)
+    return _invoke(shared(Mean, axis, keepdims), out, data)
 
 
 def max(
@@ -140,7 +142,7 @@ def max(
     out: NDArray | None = None,
 ) -> NDArray:
     """The greatest element along axes; a NaN wins."""
-    return _invoke(Max(axis, keepdims), out, data)
+    return _invoke(shared(Max, axis, keepdims), out, data)
 
 
 def min(
@@ -150,7 +152,7 @@ def min(
     out: NDArray | None = None,
 ) -> NDArray:
     """The least element along axes; a NaN wins."""
-    return _invoke(Min(axis, keepdims), out, data)
+    return _invoke(shared(Min, axis, keepdims), out, data)
 
 
 def sum_axis(
@@ -160,7 +162,7 @@ def sum_axis(
     out: NDArray | None = None,
 ) -> NDArray:
     """Early MXNet's name of `sum`."""
-    return _invoke(Sum(axis, keepdims), out, data)
+    return _invoke(shared(Sum, axis, keepdims), out, data)
 
 
 def max_axis(
@@ -170,7 +172,7 @@ def max_axis(
     out: NDArray | None = None,
 ) -> NDArray:
     """Early MXNet's name of `max`."""
-    return _invoke(Max(axis, keepdims), out, data)
+    return _invoke(shared(Max, axis, keepdims), out, data)
 
 
 def min_axis(
@@ -180,7 +182,7 @@ def min_axis(
     out: NDArray | None = None,
 ) -> NDArray:
     """Early MXNet's name of `min`."""
-    return _invoke(Min(axis, keepdims), out, data)
+    return _invoke(shared(Min, axis, keepdims), out, data)
 
 
 def argmax(
@@ -190,7 +192,7 @@ def argmax(
     out: NDArray | None = None,
 ) -> NDArray:
     """Where the greatest element is along an axis, or among all elements: the first, as int64."""
-    return _invoke(ArgMax(axis, keepdims), out, data)
+    return _invoke(shared(ArgMax, axis, keepdims), out, data)
 
 
 def argmin(
@@ -200,12 +202,12 @@ def argmin(
     out: NDArray | None = None,
 ) -> NDArray:
     """Where the least element is along an axis, or among all elements: the first, as int64."""
-    return _invoke(ArgMin(axis, keepdims), out, data)
+    return _invoke(shared(ArgMin, axis, keepdims), out, data)
 
 
 def argmax_channel(data: NDArray, out: NDArray | None = None) -> NDArray:
     """Where the greatest element of each row of `(batch, channels)` is, in `data`'s data type."""
-    return _invoke(ArgMaxChannel(), out, data)
+    return _invoke(shared(ArgMaxChannel), out, data)
 
 
 def norm(
@@ -224,7 +226,7 @@ def norm(
       keepdims: whether reduced axes stay, with size 1.
       out: where the result goes.
     """
-    return _invoke(Norm(axis, keepdims, ord), out, data)
+    return _invoke(shared(Norm, axis, keepdims, ord), out, data)
 
 
 # -- Shapes ------------------------------------------------------------------------------------
@@ -296,7 +298,7 @@ def concatenate(
         raise ValueError("concatenate: needs at least one array")
     if len(arrays) == 1 and not always_copy and out is None:
         return arrays[0]
-    return _invoke(Concat(len(arrays), axis), out, *arrays)
+    return _invoke(shared(Concat, len(arrays), axis), out, *arrays)
 
 
 def clip(data: NDArray, a_min: float, a_max: float, out: NDArray | None = None) -> NDArray:
@@ -315,7 +317,7 @@ def clip(data: NDArray, a_min: float, a_max: float, out: NDArray | None = None) 
 
 def take(data: NDArray, indices: NDArray, out: NDArray | None = None) -> NDArray:
     """The parts of the first axis of `data` that `indices`, of any shape, name."""
-    return _invoke(Take(), out, data, indices)
+    return _invoke(shared(Take), out, data, indices)
 
 
 def choose_element_0index(lhs: NDArray, rhs: NDArray, out: NDArray | None = None) -> NDArray:
@@ -326,7 +328,7 @@ def choose_element_0index(lhs: NDArray, rhs: NDArray, out: NDArray | None = None
       rhs: `(rows,)`.
       out: `(rows,)`, where the result goes.
     """
-    return _invoke(ChooseElement0Index(), out, lhs, rhs)
+    return _invoke(shared(ChooseElement0Index), out, lhs, rhs)
 
 
 def fill_element_0index(
@@ -340,7 +342,7 @@ def fill_element_0index(
       rhs: `(rows,)`.
       out: where the result goes; it may be `lhs`.
     """
-    return _invoke(FillElement0Index(), out, lhs, mhs, rhs)
+    return _invoke(shared(FillElement0Index), out, lhs, mhs, rhs)
 
 
 def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:
@@ -355,7 +357,7 @@ def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:
     """
     for name, value in (("indices", indices), ("out", out)):
         _require_array("onehot_encode", name, value)
-    operator = OneHotEncode()
+    operator = shared(OneHotEncode)
     operator.check(indices.shape, out.shape)
     check_out(operator.name, out, out.shape, out.dtype, indices.context)
     push(operator, (indices,), out)

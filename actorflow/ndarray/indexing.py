@@ -23,8 +23,10 @@ from actorflow.ops import (
     SetItem,
     Shape,
     Take,
+    check_value,
     indexed_shape,
     prod,
+    shared,
 )
 
 __all__ = ["Indexing", "Key"]
@@ -50,7 +52,7 @@ class Indexing(ArrayCore):
                     f"{key._block.dtype}: use astype('int64') or nd.take; for a mask, wait for it "
                     "and write x[mask.asnumpy() != 0]"
                 )
-            return invoke(Take(), (self, cast("Self", key)))
+            return invoke(shared(Take), (self, cast("Self", key)))
         parts = key if isinstance(key, tuple) else (key,)
         run = _contiguous(parts, self._shape)
         if run is not None:
@@ -60,38 +62,50 @@ class Indexing(ArrayCore):
             return self._part(start, shape)
         parts = _snapshot(parts)
         place = indexed_shape(self._shape, parts)
-        if 0 in place:
-            return make(type(self), place, self._block.dtype, self._block.context)
-        rows, parts = _enclose(self, parts)
-        return invoke(GetItem(parts), (rows,))
+        picked = make(type(self), place or (1,), self._block.dtype, self._block.context, "getitem")
+        if picked._size:
+            rows, parts = _enclose(self, parts)
+            push(GetItem(parts), (rows,), picked)
+        return picked
 
     def __setitem__(self, key: Key, value: ArrayCore | npt.ArrayLike) -> None:
         if not self._writable:
             raise ValueError("setitem: the array is not writable")
-        parts = _snapshot(key if isinstance(key, tuple) else (key,))
+        parts = key if isinstance(key, tuple) else (key,)
+        run = _contiguous(parts, self._shape)
+        if run is not None:
+            start, place = run
+            if 0 not in place:
+                self._part(start, place)._set(value)
+            return
+        parts = _snapshot(parts)
         place = indexed_shape(self._shape, parts)
         if 0 in place:
             return
-        run = _contiguous(parts, self._shape)
         if isinstance(value, ArrayCore):
-            SetItem(parts).check(place, value._shape)
-            if run is None:
-                target, parts = _enclose(self, parts)
-                push(SetItem(parts), (value,), target, keeps=True)
-                return
-            target = self._part(*run)
-            if value._size == target._size:
-                copy_into(value.reshape(target._shape), target)  # type: ignore[attr-defined]
-            else:
-                push(BroadcastTo(target._shape), (value,), target)
-            return
-        constant = self._constant(value)
-        SetItem(parts).check(place, constant.shape)
-        if run is None:
+            check_value(place, value._shape)
+            target, parts = _enclose(self, parts)
+            push(SetItem(parts), (value,), target, keeps=True)
+        else:
+            constant = self._constant(value)
+            check_value(place, constant.shape)
             target, parts = _enclose(self, parts)
             push(Assign(parts, constant), (), target, keeps=True)
+
+    def _set(self, value: ArrayCore | npt.ArrayLike) -> None:
+        """Write the whole array."""
+        if not isinstance(value, ArrayCore):
+            constant = self._constant(value)
+            check_value(self._shape, constant.shape)
+            push(Assign(..., constant), (), self)
+        elif value._shape == self._shape:
+            copy_into(value, self)
         else:
-            push(Assign(..., constant), (), self._part(*run))
+            check_value(self._shape, value._shape)
+            if value._size == self._size:
+                copy_into(value.reshape(self._shape), self)  # type: ignore[attr-defined]
+            else:
+                push(BroadcastTo(self._shape), (value,), self)
 
     def _constant(self, value: npt.ArrayLike) -> Memory:
         """What `value` is now, in the data type of the array.
@@ -106,12 +120,15 @@ class Indexing(ArrayCore):
 
 def _snapshot(parts: tuple[Key, ...]) -> tuple[Key, ...]:
     """The key with all that its owner could change later copied."""
-    if any(isinstance(part, ArrayCore) for part in parts):
-        raise IndexError(
-            "an NDArray can be an index only by itself, for the first axis, in reading; elsewhere "
-            "give the index as a NumPy array"
-        )
-    return tuple(np.array(part) if isinstance(part, np.ndarray | list) else part for part in parts)
+    kept = []
+    for part in parts:
+        if isinstance(part, ArrayCore):
+            raise IndexError(
+                "an NDArray can be an index only by itself, for the first axis, in reading; "
+                "elsewhere give the index as a NumPy array"
+            )
+        kept.append(np.array(part) if isinstance(part, np.ndarray | list) else part)
+    return tuple(kept)
 
 
 def _contiguous(parts: tuple[Key, ...], shape: Shape) -> tuple[int, Shape] | None:

@@ -10,7 +10,7 @@ need no conversion, where Python's own time counts. All else goes through `invok
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -70,15 +70,19 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
     """Apply an element-wise operator to two arrays."""
     block = lhs._block
     other = rhs._block
-    shape = lhs._shape
-    if block.dtype is other.dtype and shape == rhs._shape and block.context is other.context:
+    if block.dtype is other.dtype and block.context is other.context:
         dtype = operator.same.get(block.dtype)
         engine = current_engine()
         if dtype is not None and not engine.verify:
-            if out is None:
+            shape = lhs._shape
+            size = lhs._size
+            if shape != rhs._shape:
+                shape, _ = _infer(operator, (shape, rhs._shape), (block.dtype, block.dtype))
+                size = prod(shape)
+            nbytes = size * dtype.itemsize
+            if out is None and nbytes <= _LARGE:
                 fresh = Block(shape, dtype, block.context)
-                out = lhs.__class__(fresh, shape, lhs._size)
-                nbytes = lhs._size * dtype.itemsize
+                out = lhs.__class__(fresh, shape, size)
                 if operator.direct and nbytes < _SMALL:
                     run = partial(kernels.run_direct_2, operator.kernel, lhs, rhs, out)
                 else:
@@ -100,7 +104,6 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                 and target.context is block.context
                 and out._writable
             ):
-                nbytes = lhs._size * dtype.itemsize
                 # A ufunc computes as if there were no overlap, so none needs a copy here.
                 engine.push(
                     partial(kernels.run_into_2, operator.kernel, lhs, rhs, out),
@@ -124,8 +127,8 @@ def with_scalar(
       reverse: the number is the left operand.
     """
     block = data._block
-    # A float adapts to the array's own floating type: what is asked most often.
-    if scalar.__class__ is float and block.dtype.kind == "f":
+    # Python's own numbers adapt to the array's floating type: what is asked most often.
+    if block.dtype.kind == "f" and (scalar.__class__ is float or scalar.__class__ is int):
         dtype = operator.same[block.dtype]
     else:
         dtype = scalar_type(operator, block.dtype, scalar, reverse=reverse)
@@ -181,22 +184,46 @@ def invoke(operator: Operator, inputs: tuple[A, ...], out: A | None = None) -> A
     """
     first = inputs[0]
     context = first._block.context
-    for name, each in zip(operator.inputs, inputs, strict=True):
-        if each._block.context is not context and each._block.context != context:
-            raise ContextError(
-                f"{operator.name}: {name} is in {each._block.context}, but {operator.inputs[0]} in "
-                f"{context}; copy it with as_in_context({context})"
-            )
-    _, (shape,) = operator.infer_shape(*[each._shape for each in inputs])
-    _, (dtype,) = operator.infer_type(*[each._block.dtype for each in inputs])
-    if shape is None or dtype is None:
-        raise ShapeError(f"{operator.name}: cannot tell the shape and data type of its output")
+    if len(inputs) == 1:
+        shape, dtype = _infer(operator, (first._shape,), (first._block.dtype,))
+    else:
+        for each in inputs:
+            if each._block.context is not context:
+                _require_context(operator, inputs)
+        shape, dtype = _infer(
+            operator,
+            tuple([each._shape for each in inputs]),
+            tuple([each._block.dtype for each in inputs]),
+        )
     if out is None:
-        out = make(type(first), shape, dtype, context, operator.name)
+        out = make(first.__class__, shape, dtype, context, operator.name)
     else:
         check_out(operator.name, out, shape, dtype, context)
     push(operator, inputs, out, dtype=dtype)
     return out
+
+
+@lru_cache(maxsize=1024)
+def _infer(
+    operator: Operator, shapes: tuple[Shape, ...], dtypes: tuple[np.dtype[Any], ...]
+) -> tuple[Shape, np.dtype[Any]]:
+    """The shape and data type of the output. Programs ask the same again and again."""
+    _, (shape,) = operator.infer_shape(*shapes)
+    _, (dtype,) = operator.infer_type(*dtypes)
+    if shape is None or dtype is None:
+        raise ShapeError(f"{operator.name}: cannot tell the shape and data type of its output")
+    return shape, dtype
+
+
+def _require_context(operator: Operator, inputs: tuple[ArrayCore, ...]) -> None:
+    """Raise unless all inputs are in one context."""
+    context = inputs[0]._block.context
+    for name, each in zip(operator.inputs, inputs, strict=True):
+        if each._block.context != context:
+            raise ContextError(
+                f"{operator.name}: {name} is in {each._block.context}, but {operator.inputs[0]} in "
+                f"{context}; copy it with as_in_context({context})"
+            )
 
 
 def make(
@@ -235,13 +262,14 @@ def check_out(
         raise ValueError(f"{name}: out is not writable")
     if out._shape != shape:
         raise ShapeError(f"{name}: out has shape {out._shape}, but the result has {shape}")
-    if not np.can_cast(dtype, out._block.dtype, "same_kind"):
+    block = out._block
+    if block.dtype is not dtype and not np.can_cast(dtype, block.dtype, "same_kind"):
         raise DTypeError(
-            f"{name}: out has dtype {out._block.dtype.name}, to which the result's {dtype.name} "
+            f"{name}: out has dtype {block.dtype.name}, to which the result's {dtype.name} "
             "is not converted; use astype"
         )
-    if context is not None and out._block.context != context:
-        raise ContextError(f"{name}: out is in {out._block.context}, but the inputs in {context}")
+    if context is not None and block.context is not context and block.context != context:
+        raise ContextError(f"{name}: out is in {block.context}, but the inputs in {context}")
 
 
 def push(
@@ -271,31 +299,42 @@ def push(
     staged = dtype if dtype is not None and dtype is not block.dtype else None
     overlaps = False
     touched = nbytes = out._size * block.dtype.itemsize
-    for index, each in enumerate(inputs):
-        touched += each._size * each._block.dtype.itemsize
-        if each._block is block and each._overlaps(out):
+    for each in inputs:
+        source = each._block
+        touched += each._size * source.dtype.itemsize
+        if source is block and each._overlaps(out):
             overlaps = True
-            if not operator.overlap_safe and not (
-                each._coincides(out) and (operator.inputs[index], "output") in operator.inplace
-            ):
-                staged = dtype or block.dtype
+    if overlaps and not _computes_in_place(operator, inputs, out):
+        staged = dtype or block.dtype
     if engine is None:
         engine = current_engine()
-    arguments = (operator, inputs, out, staged, draw)
     if engine.verify:
-        run = partial(kernels.run_verified, *arguments, keeps=keeps or overlaps)
+        keeping = keeps or overlaps
+        run = partial(kernels.run_verified, operator, inputs, out, staged, draw, keeps=keeping)
     else:
-        run = partial(kernels.run, *arguments)
+        run = partial(kernels.run, operator, inputs, out, staged, draw)
     written = (out._resource,)
+    read = (inputs[0]._resource,) if len(inputs) == 1 else tuple([x._resource for x in inputs])
     engine.push(
         run,
-        reads=(*[each._resource for each in inputs], *reads),
+        reads=read + reads if reads else read,
         writes=() if keeps else written,
         updates=written if keeps else (),
         device=block.context.name,
         name=operator.name,
         nbytes=0 if nbytes < _SMALL or block.data is not None else nbytes,
         quick=touched < _SMALL,
+    )
+
+
+def _computes_in_place(operator: Operator, inputs: tuple[ArrayCore, ...], out: ArrayCore) -> bool:
+    """Whether the operator is made for an output that overlaps inputs as this one does."""
+    if operator.overlap_safe:
+        return True
+    return all(
+        each._coincides(out) and (name, "output") in operator.inplace
+        for name, each in zip(operator.inputs, inputs, strict=True)
+        if each._overlaps(out)
     )
 
 

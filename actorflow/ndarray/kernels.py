@@ -212,7 +212,10 @@ def run(
       draw: makes the generator, if the operator draws.
     """
     sources = [each._view() if each._array is None else each._array for each in inputs]
-    _forward(operator, sources, output._view(), staged, draw)
+    target = output._array
+    if target is None:
+        target = output._view()
+    _forward(operator, sources, target, staged, draw)
 
 
 def _forward(

@@ -25,12 +25,13 @@ from actorflow.ops.index import (
     OneHotEncode,
     SetItem,
     Take,
+    check_value,
     indexed_shape,
 )
 from actorflow.ops.leaky import LeakyReLU
 from actorflow.ops.loss import MakeLoss, SoftmaxOutput
 from actorflow.ops.normalization import LRN, BatchNorm
-from actorflow.ops.operator import Operator
+from actorflow.ops.operator import Operator, shared
 from actorflow.ops.pooling import Pooling
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
@@ -162,6 +163,7 @@ __all__ = [
     "as_dtype",
     "as_shape",
     "broadcast_shapes",
+    "check_value",
     "coded_shape",
     "expanded_shape",
     "flattened_shape",
@@ -172,6 +174,7 @@ __all__ = [
     "prod",
     "reshaped",
     "scalar_type",
+    "shared",
     "to_file",
     "widened",
 ]

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from actorflow.errors import ParameterError
-from actorflow.ops import half, unroll
+from actorflow.ops import half, tiling, unroll
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
 from actorflow.ops.types import prod
@@ -198,22 +198,28 @@ class ConvolutionGradient(Operator):
         self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]
     ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         how = planned(self.layer, shapes[0])
-        both = zip(how.work("spread"), how.work("correlate"), strict=True)
-        return _as_scratch(tuple(max(pair) for pair in both), dtypes[0])
+        back = tiling.reverse(how)
+        first = how.work("spread") if back is None else back.work("convolve")
+        both = tuple(max(pair) for pair in zip(first, how.work("correlate"), strict=True))
+        return _as_scratch((*both, (1 if back is None else prod(shapes[1]),)), dtypes[0])
 
     def forward(self, *arrays: Memory) -> None:
         data, weight, grad = (half.wide(array) for array in arrays[:3])
         wanted = arrays[3 : 3 + len(self.outputs)]
-        work = arrays[3 + len(self.outputs) :]
+        *work, turned = arrays[3 + len(self.outputs) :]
         how = planned(self.layer, data.shape)
+        back = tiling.reverse(how)
         for name, output in zip(self.layer.inputs, wanted, strict=True):
             if output is None:
                 continue
             target = half.target(output)
-            if name == "data":
-                unroll.spread(how, grad, weight, target, work)
+            if name == "data" and back is not None:
+                weights = unroll.flipped(how, weight, turned)
+                unroll.convolve(back, grad, weights, None, target, tuple(work))
+            elif name == "data":
+                unroll.spread(how, grad, weight, target, tuple(work))
             elif name == "weight":
-                unroll.correlate(how, data, grad, target, work)
+                unroll.correlate(how, data, grad, target, tuple(work))
             else:
                 count = prod(grad.shape[2:])
                 np.add.reduce(grad.reshape(-1, self.layer.num_filter, count), (0, 2), out=target)
@@ -221,12 +227,12 @@ class ConvolutionGradient(Operator):
 
 
 @functools.lru_cache(maxsize=1024)
-def planned(layer: Convolution, data: Shape) -> unroll.Plan:
+def planned(layer: Convolution, data: Shape) -> tiling.Plan:
     """How a layer computes data of that shape."""
     _, (output,) = layer.infer_shape(data, *[None] * (len(layer.inputs) - 1))
     if output is None:
         raise AssertionError(layer)
-    return unroll.plan(data, layer.num_filter, layer.num_group, output[2:], *_window(layer))
+    return tiling.plan_of(data, layer.num_filter, layer.num_group, output[2:], *_window(layer))
 
 
 def _window(layer: Convolution) -> tuple[Shape, Shape, Shape, Shape]:

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from actorflow.errors import ParameterError
-from actorflow.ops import half, unroll
+from actorflow.ops import half, tiling, unroll
 from actorflow.ops.convolution import LAYOUTS, TUNING, check_layout, each_axis
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
@@ -210,11 +210,13 @@ class DeconvolutionGradient(Operator):
 
 
 @functools.lru_cache(maxsize=1024)
-def planned(layer: Deconvolution, data: Shape) -> unroll.Plan:
+def planned(layer: Deconvolution, data: Shape) -> tiling.Plan:
     """How a layer computes data of that shape: as the convolution that it is the transposed of."""
     axes = len(layer.kernel)
     out, pad = layer.sizes(data)
     stride = each_axis(layer, "stride", layer.stride, axes, 1)
     dilate = each_axis(layer, "dilate", layer.dilate, axes, 1)
     above = (data[0], layer.num_filter, *out)
-    return unroll.plan(above, data[1], layer.num_group, data[2:], layer.kernel, stride, dilate, pad)
+    return tiling.plan_of(
+        above, data[1], layer.num_group, data[2:], layer.kernel, stride, dilate, pad
+    )

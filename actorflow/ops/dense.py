@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import numpy as np
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Shape
 
 __all__ = ["Dot", "DotGradient", "FullyConnected", "FullyConnectedGradient"]
+
+_FLOAT16: Final = np.dtype(np.float16)
 
 
 @attrs.frozen
@@ -68,13 +70,15 @@ class Dot(Operator):
         if max(lhs.ndim, rhs.ndim) > MATRIX:
             lhs = lhs.reshape(prod(lhs.shape[:-1]), lhs.shape[-1])
             rhs = rhs.reshape(rhs.shape[0], prod(rhs.shape[1:]))
-        if output.dtype == np.float16:
+        if output.dtype == _FLOAT16:
             product = np.matmul(lhs.astype(np.float32), rhs.astype(np.float32))
             np.copyto(output, product.reshape(output.shape), casting="same_kind")
-        else:
-            shape = lhs.shape[:-1] + rhs.shape[1:]
-            # The data type is said, since NumPy would add up int8 with uint8 in int16.
-            np.matmul(lhs, rhs, output.reshape(shape), dtype=output.dtype)
+            return
+        shape = lhs.shape[:-1] + rhs.shape[1:]
+        if shape != output.shape:
+            output = output.reshape(shape)
+        # The data type is said, since NumPy would add up int8 with uint8 in int16.
+        np.matmul(lhs, rhs, output, dtype=output.dtype)
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles

@@ -26,6 +26,7 @@ __all__ = [
     "OneHotEncode",
     "SetItem",
     "Take",
+    "check_value",
     "indexed_shape",
 ]
 
@@ -116,22 +117,25 @@ class SetItem(Operator):
     inputs = ("value",)
     overlap_safe = True  # NumPy's assignment copies where it has to
 
-    def check(self, place: Shape, value: Shape) -> None:
-        """Raise unless a value of that shape can be put where the key leads, a place of a shape.
-
-        Raises:
-          ShapeError: the value does not broadcast.
-        """
-        while len(value) > len(place) and value[0] == 1:
-            value = value[1:]
-        lead = len(place) - len(value)
-        if lead < 0 or any(
-            got not in (1, size) for got, size in zip(value, place[lead:], strict=True)
-        ):
-            self.refuse("value", value, f"the place that is set has shape {place}")
-
     def forward(self, value: Memory, output: Memory) -> None:
         output[self.key] = value
+
+
+def check_value(place: Shape, value: Shape) -> None:
+    """Raise unless a value of a shape can be put in a place of a shape.
+
+    Raises:
+      ShapeError: the value does not broadcast.
+    """
+    if value == place or not value:
+        return
+    while len(value) > len(place) and value[0] == 1:
+        value = value[1:]
+    lead = len(place) - len(value)
+    if lead < 0 or any(got not in (1, size) for got, size in zip(value, place[lead:], strict=True)):
+        raise ShapeError(
+            f"setitem: value has shape {value}, but the place that is set has shape {place}"
+        )
 
 
 @attrs.frozen(eq=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeAlias, TypeVar
 
 from actorflow.errors import DTypeError, GradientError, ShapeError
 from actorflow.ops.parameters import make
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from actorflow.ops.types import Shape
 
-__all__ = ["Apply", "Handles", "Operator"]
+__all__ = ["Apply", "Handles", "Operator", "shared"]
 
 # Handles of values: NumPy arrays, entries of a graph, whatever `apply` takes. An operator only
 # passes them on.
@@ -35,6 +36,7 @@ class Operator:
     An operator is a value. It knows no engine and no array class: it works on shapes, data types
     and NumPy arrays, so that arrays, graphs and executors can all be built on it. One class (with
     `attrs.frozen`, its parameters as fields), or one entry in a table of such a class, defines it.
+    Equal operators infer the same: what one has answered stands for the others.
 
     A subclass gives at least `name`, `inputs`, `output_shape`, `output_type` and `forward`; one
     with several outputs, or one that can infer the shape of an input from the others, overrides
@@ -196,3 +198,28 @@ class Operator:
           ParameterError: one is unknown, missing or not valid; the message names the operator.
         """
         return make(cls, parameters)
+
+
+AnyOperator = TypeVar("AnyOperator", bound=Operator)
+
+_SIMPLE: Final = frozenset({bool, int, type(None)})
+
+
+def shared(kind: type[AnyOperator], *parameters: Any) -> AnyOperator:
+    """`kind(*parameters)`: the same object each time if the parameters are flags, integers, None.
+
+    To make it anew takes longer than to find it, and what is remembered of it is found sooner.
+    Other parameters are not looked up: they may be equal and yet mean something else, or be
+    something that cannot be looked up.
+    """
+    for parameter in parameters:
+        if parameter.__class__ not in _SIMPLE:
+            return kind(*parameters)
+    # mypy does not know that a type variable's classes can be looked up.
+    operator: AnyOperator = _shared(kind, *parameters)  # type: ignore[arg-type]
+    return operator
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _shared(kind: Any, *parameters: Any) -> Any:  # noqa: ANN401 -- the types are those of `shared`
+    return kind(*parameters)

@@ -114,6 +114,8 @@ def flag(default: bool = REQUIRED, *, doc: str = "") -> Any:  # noqa: ANN401, FB
     """True or False."""
 
     def convert(value: Any) -> bool:  # noqa: ANN401
+        if isinstance(value, bool):
+            return value
         text = str(value).strip().lower()
         if text in _TRUE:
             return True

@@ -110,6 +110,12 @@ class Reduction(Operator):
 
     def _kept(self, data: Memory, output: Memory) -> Memory:
         """`output` with its reduced axes in place, so that every kernel may keep them."""
+        if output.ndim == data.ndim:
+            return output  # they are there, or the only axis is reduced and has the size 1
+        axis = self.axis
+        if isinstance(axis, int) and not self.exclude:
+            shape = data.shape
+            return output.reshape((*shape[:axis], 1, *shape[axis:][1:]))
         return output.reshape(self.kept_shape(data.shape))
 
     def kept_shape(self, shape: Shape) -> Shape:

@@ -99,7 +99,8 @@ class WithScalar(Operator):
     """
 
     base: Elementwise
-    scalar: Scalar
+    # 1, 1.0 and True are equal, but a data type may come of one that does not of the others.
+    scalar: Scalar = attrs.field(eq=lambda scalar: (type(scalar), scalar))
     reverse: bool = False
 
     inputs = ("data",)

@@ -286,13 +286,14 @@ class Concat(Operator):
     num_args: int = integer(least=1, doc="how many arrays there are")
     axis: int | None = optional(integer(doc="the axis; None for the one that dim says"))
     dim: int = integer(1, doc="the axis, as symbols spell it")
+    inputs: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
     @property
     def name(self) -> str:  # type: ignore[override]
         return "Concat" if self.axis is None else "concatenate"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
+    @inputs.default
+    def _names(self) -> tuple[str, ...]:
         return tuple(f"arg{index}" for index in range(self.num_args))
 
     @property

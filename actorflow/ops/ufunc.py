@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Derivative", "Elementwise", "into"]
 
-# NumPy wants to be told which array is the output; other ufuncs take it as one more argument.
-_NAMED_OUTPUT: Final = (np.maximum, np.minimum)
-
-
-def into(
-    kernel: Callable[..., object], *arrays: Any
-) -> tuple[Callable[..., object], tuple[Any, ...]]:
-    """A call of a ufunc, the last array its output, in a form that costs little to call."""
-    if kernel in _NAMED_OUTPUT:
-        return functools.partial(kernel, *arrays[:-1], out=arrays[-1]), ()
-    return kernel, arrays
-
 
 class Derivative(Protocol):
     """The gradient of one input of an element-wise operator."""
@@ -47,6 +35,21 @@ class Derivative(Protocol):
           operands: a handle for each input, or Python's number in its place.
         """
         ...
+
+
+_INT32: Final = np.dtype(np.int32)
+
+# Ufuncs that NumPy wants to be given their output by its name.
+_BY_NAME_ONLY: Final = (np.maximum, np.minimum)
+
+
+def into(
+    kernel: Callable[..., object], *arrays: Memory
+) -> tuple[Callable[..., object], tuple[Any, ...]]:
+    """A call of a ufunc, the last array its output, in the form that costs least."""
+    if kernel in _BY_NAME_ONLY:
+        return partial(kernel, out=arrays[-1]), arrays[:-1]
+    return kernel, arrays  # a ufunc takes its output as one more argument
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -107,11 +110,17 @@ class Elementwise(Operator):
 
     def forward(self, *arrays: Memory) -> None:
         *inputs, output = arrays
-        if self.direct and output.dtype == np.int32:
+        if self.direct and output.dtype == _INT32:
             # NumPy would compute int8 with uint8 in int16, where a power wraps around sooner.
             self.kernel(*inputs, out=output, dtype=output.dtype)
         else:
             self.kernel(*inputs, out=output)
+
+    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
+        *inputs, output = arrays
+        if not self.direct or output.dtype == _INT32:
+            return self.forward, tuple(arrays)
+        return into(self.kernel, *inputs, output)
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
@@ -125,11 +134,6 @@ class Elementwise(Operator):
                     (grad,) = apply(SumLike(), grad, data)
             found.append(grad)
         return tuple(found)
-
-    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
-        if not self.direct or arrays[-1].dtype == np.int32:
-            return self.forward, tuple(arrays)
-        return into(self.kernel, *arrays)
 
     def loop_types(self, *dtypes: np.dtype[Any] | type) -> tuple[np.dtype[Any], ...]:
         """The data types that the inputs are converted to, and last the output's.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from actorflow.errors import ActorflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +19,8 @@ def set_binder(bind: Callable[..., Any], simple_bind: Callable[..., Any]) -> Non
 
 
 def binder() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What was said last.
-
-    Raises:
-      ActorflowError: nothing yet.
-    """
+    """What was said last."""
     if not _binders:
-        message = "to bind a symbol takes actorflow.executor: import actorflow"
-        raise ActorflowError(message)
+        # By its name, when it is first needed: a symbol is no reason to load executors.
+        import_module("actorflow.executor")
     return _binders[0]

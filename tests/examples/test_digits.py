@@ -76,6 +76,7 @@ def test_the_program_runs():
         "epoch  1: loss ",
         "held-out accuracy",
         "scikit-learn",
+        "in the first epoch",
         "operations in",
         "ran at a time",
     ):
@@ -127,7 +128,9 @@ def test_a_missing_extra_is_named():
 
 
 @needs_extra
-@pytest.mark.parametrize("argument", ["--epochs=0", "--workers=0", "--epochs=x"])
+@pytest.mark.parametrize(
+    "argument", ["--epochs=0", "--workers=0", "--blas-threads=0", "--epochs=x"]
+)
 def test_wrong_arguments_are_refused(digits, argument, capsys):
     with pytest.raises(SystemExit):
         digits.parse([argument])

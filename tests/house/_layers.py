@@ -46,6 +46,12 @@ NAMESPACES: Mapping[str, str] = {
 }
 """Thin modules that only give a unit's names another address, and that unit."""
 
+TYPE_ONLY = frozenset({("symbol", "executor"), ("symbol", "ndarray")})
+"""Units whose types another one names in annotations although they are not below it.
+
+`Symbol.bind` takes arrays and gives an executor: editors and type checkers are to know that.
+"""
+
 ANYWHERE = frozenset({"attrs", "numpy", "trio"})
 """Distributions that every unit may import."""
 
@@ -128,6 +134,8 @@ def _wrong_directions(tree: Tree) -> Iterator[str]:
             continue  # the package itself sees all, a unit sees itself
         if target == "" or not _is_unit(tree, target):
             yield f"{found.where}: {source} imports from {tree.package} itself, which imports all"
+            continue
+        if not found.at_load and (source, target) in TYPE_ONLY:
             continue
         ours, theirs = _level(source), _level(target)
         if ours is None or theirs is None or NAMESPACES.get(source) == target:

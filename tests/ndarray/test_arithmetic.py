@@ -322,3 +322,25 @@ def test_chains_are_numpys(data, steps):
         for step in steps:
             x, expected = step(x, array(data)), step(expected, data)
         same(x, expected)
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_what_one_number_gave_is_not_remembered_for_an_equal_one(verify):
+    with Engine(workers=1, verify=verify):
+        integers = nd.ones((3,), dtype="int32")
+        for _ in range(2):
+            found = [(integers * number).dtype.name for number in (1, 1.0, True, np.float32(1))]
+            assert found == ["int32", "float64", "int32", "float64"]
+
+
+def test_broadcasting_into_what_is_broadcast_is_as_if_there_were_no_overlap(engine):
+    source = np.arange(12, dtype="float32").reshape(3, 4)
+    x = nd.array(source)
+    nd.add(x[1], x, out=x)
+    np.testing.assert_array_equal(x.asnumpy(), source[1] + source)
+    y = nd.array(source)
+    y -= y[0:1]
+    np.testing.assert_array_equal(y.asnumpy(), source - source[0:1])
+    message = r"^add: out has shape \(4,\), but the result has \(3, 4\)"
+    with pytest.raises(ShapeError, match=message):
+        nd.add(y[0], y, out=y[0])

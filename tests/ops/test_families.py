@@ -103,6 +103,21 @@ def test_an_axis_that_is_not_there_is_refused(axis):
         ops.Sum(axis).infer_shape((2, 3))
 
 
+def test_operators_with_simple_parameters_are_shared():
+    assert ops.shared(ops.Sum, 1, True) is ops.shared(ops.Sum, 1, True)
+    assert ops.shared(ops.Sum, 1, True) == ops.Sum(1, keepdims=True)
+    assert ops.shared(ops.Sum, None, False) is not ops.shared(ops.Prod, None, False)
+    assert ops.shared(ops.Sum, [0, 1], False) == ops.Sum((0, 1))
+
+
+def test_what_equals_an_axis_is_not_taken_for_one():
+    ops.shared(ops.Sum, 1, False)
+    ops.shared(ops.Sum, (0, 1), False)
+    for axis in (1.0, (0.0, 1)):
+        with pytest.raises(ValueError, match="needs integers"):
+            ops.shared(ops.Sum, axis, False)
+
+
 def test_an_axis_named_twice_is_refused():
     with pytest.raises(ShapeError, match="names an axis twice"):
         ops.Sum((1, -1)).infer_shape((2, 3))

@@ -97,6 +97,7 @@ def test_numbers_that_are_none_stay_in_their_windows():
         assert [channel[0, 0], channel[0, 1], channel[1, 1], channel[3, 3]] == [1, 1, 1, 1]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_window(data):

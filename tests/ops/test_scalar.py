@@ -80,6 +80,13 @@ def test_what_is_no_number_of_ours_is_refused(scalar):
         WithScalar(ELEMENTWISE["add"], scalar).infer_type(np.dtype("float32"))
 
 
+def test_equal_numbers_of_different_types_make_different_operators():
+    add = ELEMENTWISE["add"]
+    numbers = (1, 1.0, True, np.float32(1), np.int8(1))
+    assert len({WithScalar(add, number) for number in numbers}) == len(numbers)
+    assert WithScalar(add, 1.0) == WithScalar(add, 1.0)
+
+
 @pytest.mark.parametrize("dtype", [d for d in DTYPES if d.kind != "b"], ids=str)
 def test_clip_is_numpys(dtype):
     data = np.arange(10).astype(dtype)
