@@ -1,6 +1,7 @@
 """Symbol files: MXNet's JSON."""
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -93,6 +94,21 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
     assert caught.value.filename == str(tmp_path / "missing" / "net.json")
     with pytest.raises(FileNotFoundError):
         sym.load(tmp_path / "nothing.json")
+
+
+def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch):
+    path = tmp_path / "net-symbol.json"
+    sym.Variable("old").save(path)
+
+    def full(_file):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space left") as caught:
+        lenet().save(path)
+    assert caught.value.filename == str(path)
+    assert sym.load(path).name == "old"
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 def test_what_could_not_be_read_is_not_written():
