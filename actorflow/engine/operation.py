@@ -45,15 +45,17 @@ STATE_NAMES: Final = ("sent", "waiting", "ready", "running", "ended", "done")
 _PACKAGE = str(Path(__file__).parent.parent)
 
 
-class _Ours(dict[str, bool]):
-    """Whether a file name of code lies in this package, looked up once per file."""
-
-    def __missing__(self, file_name: str) -> bool:
-        ours = self[file_name] = file_name.startswith(_PACKAGE)
-        return ours
+# The names of files of code that are known to lie outside of this package.
+users_files: Final[set[str]] = set()
 
 
-is_ours: Final = _Ours()
+def _is_users(file_name: str) -> bool:
+    if file_name in users_files:
+        return True
+    if file_name.startswith(_PACKAGE):
+        return False
+    users_files.add(file_name)
+    return True
 
 
 class Operation:
@@ -299,7 +301,7 @@ def capture_line() -> Site | None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        if not is_ours[code.co_filename]:
+        if _is_users(code.co_filename):
             return (code, frame.f_lasti)
         frame = frame.f_back
     return None
@@ -311,7 +313,7 @@ def capture_stack() -> Site | None:
     site: list[Any] = []
     while frame is not None:
         code = frame.f_code
-        if not is_ours[code.co_filename]:
+        if _is_users(code.co_filename):
             site += (code, frame.f_lasti)
         frame = frame.f_back
     return tuple(site) or None

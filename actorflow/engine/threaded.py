@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.engine import asynchronous, base, interrupt
 from actorflow.engine.explain import explain
 from actorflow.engine.interrupt import PENDING
-from actorflow.engine.operation import DONE, ENDED, Operation, capture_line, is_ours, make_operation
+from actorflow.engine.operation import (
+    DONE,
+    ENDED,
+    Operation,
+    capture_line,
+    make_operation,
+    users_files,
+)
 from actorflow.engine.turn import HOLDS, IN_TURN, RESTS, Turns, may_hold
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
@@ -77,7 +84,11 @@ class ThreadedEngine(Waits):
                 self._adopt(accessible, "reads, writes and updates")  # says which one it is
             raise
         mailbox = self._mailbox
-        if self._n_arrived - self._n_done >= self._limit or nbytes or mailbox:
+        if (
+            self._n_arrived - self._n_done >= self._limit
+            or nbytes
+            or (mailbox and self._n_arrived - self._n_done + len(mailbox) >= self._limit)
+        ):
             self._make_room(nbytes)
         if not callable(fn):
             message = f"push: fn must be callable, got {fn!r}"
@@ -103,18 +114,32 @@ class ThreadedEngine(Waits):
         if updates:
             operation.writes = writes + updates if writes else updates
             operation.inherits = reads + updates if reads else updates
+        capture = self._capture
         if quick:
-            operation.quick = True
+            operation.quick = True  # most of them are done at once, and need no site
+        elif capture is capture_line:
+            # What it does in most cases, without the call.
+            frame = sys._getframe(1)
+            code = frame.f_code
+            if code.co_filename in users_files:
+                # Two fields instead of a pair, which Python's collector would visit.
+                operation._code = code
+                operation._instruction = frame.f_lasti
+            else:
+                operation.site = capture()
+        elif capture is not None:
+            operation.site = capture()
         if uses:
             operation.uses = self._normalise_uses(uses)
             operation.next_link = 0
         if self.pushed_hooks:
             self._tell(self.pushed_hooks, "pushed", operation)
-        capture = self._capture
         if mailbox or not self._lock.acquire(False):  # noqa: FBT003 -- a keyword costs
-            operation.site = None if capture is None else capture()
+            if quick and capture is not None:
+                operation.site = capture()
             mailbox.append(operation)
-            self._turn()
+            if not self._lock.locked():  # else whoever has it looks into the mailbox afterwards
+                self._turn()
             if self._stopped is not None:
                 self._refuse_unrun(operation)
             return operation
@@ -123,17 +148,7 @@ class ThreadedEngine(Waits):
             if self._stopped is not None:
                 self._refuse()
             elif not (quick and self._inline and self._run_at_once(operation)):
-                if capture is capture_line:
-                    # What it does in most cases, without the call.
-                    frame = sys._getframe(1)
-                    code = frame.f_code
-                    if is_ours[code.co_filename]:
-                        operation.site = capture()
-                    else:
-                        # Two fields instead of a pair, which Python's collector would visit.
-                        operation._code = code
-                        operation._instruction = frame.f_lasti
-                elif capture is not None:
+                if quick and capture is not None:
                     operation.site = capture()
                 self.admit(operation)
             if mailbox or self.stirred:
