@@ -326,8 +326,8 @@ def _line_number(code: CodeType, instruction: int) -> int:
     return code.co_firstlineno
 
 
-def describe_site(site: Site | None, *, source: bool = False) -> str:
-    """Say in words where an operation was pushed; empty where that was not noted."""
+def describe_site(site: Site | None, *, source: bool = False, verb: str = "pushed") -> str:
+    """Say in words where an operation was pushed (or `verb`); empty where that was not noted."""
     if not site:
         return ""
     parts = []
@@ -337,4 +337,4 @@ def describe_site(site: Site | None, *, source: bool = False) -> str:
         if source and (quote := linecache.getline(code.co_filename, line).strip()):
             text += f"\n    {quote}"
         parts.append(text)
-    return ", pushed at " + "\n  called from ".join(parts)
+    return f", {verb} at " + "\n  called from ".join(parts)

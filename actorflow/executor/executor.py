@@ -138,8 +138,8 @@ class Executor:
         """Have a function called with the name and the array of every output of every operator.
 
         It is called in each `forward`, in this thread, at once: the arrays are lazy like all
-        others, and have memory of their own, so that they may be kept. Operators then run one by one, and
-        each value is copied.
+        others, and have memory of their own, so that they may be kept. Operators then run one by
+        one, and each value is copied.
 
         Args:
           callback: the function; None for none any more.

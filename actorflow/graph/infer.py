@@ -129,13 +129,12 @@ class _Inference:
     def _explain(self, error: Exception, node: Node, operator: Operator | None) -> None:
         """Note which node it was, what its inputs are and where all of them were made."""
         kind = "variable" if operator is None else operator.name
-        error.add_note(f"actorflow: in {kind} {node.name!r}{describe_site(node.site)}")
+        made = describe_site(node.site, verb="made")
+        error.add_note(f"actorflow: in {kind} {node.name!r}{made}")
         names: tuple[str, ...] = ()
         if operator is not None:
             names = (*operator.inputs, *operator.auxiliary)
         for name, entry in zip(names, node.inputs, strict=True):
             value = self.known.get(entry, "unknown")
-            error.add_note(
-                f"actorflow:   {name} is {entry.name!r}, {self.what} {value}"
-                f"{describe_site(entry.node.site)}"
-            )
+            made = describe_site(entry.node.site, verb="made")
+            error.add_note(f"actorflow:   {name} is {entry.name!r}, {self.what} {value}{made}")
