@@ -235,7 +235,7 @@ def norm(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """The norm of the elements, seen as one vector: `ord` 2 is the Euclidean one, 1 the sum of |x|.
+    """The norm of the elements, seen as one vector: `ord` 2 is the Euclidean one, 1 the sum of absolute values.
 
     Where the norm is 0, so is its gradient.
 
