@@ -229,9 +229,10 @@ class Min(_Excluding):
 
 @attrs.frozen
 class Norm(Reduction):
-    """The norm of the elements, seen as one vector: `ord` 2 is the Euclidean one, 1 the sum of absolute values.
+    """The norm of the elements, seen as one vector.
 
-    Where the norm is 0, so is its gradient.
+    `ord` 2 is the Euclidean norm, 1 the sum of absolute values. Where the norm is 0, so is its
+    gradient.
     """
 
     ord: int = attrs.field(

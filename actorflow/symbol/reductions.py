@@ -235,9 +235,10 @@ def norm(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """The norm of the elements, seen as one vector: `ord` 2 is the Euclidean one, 1 the sum of absolute values.
+    """The norm of the elements, seen as one vector.
 
-    Where the norm is 0, so is its gradient.
+    `ord` 2 is the Euclidean norm, 1 the sum of absolute values. Where the norm is 0, so is its
+    gradient.
 
     Args:
       data: a symbol of one output; a variable is made if it is missing.
