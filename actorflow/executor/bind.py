@@ -45,10 +45,17 @@ def bind(
     reqs = _requests(arguments, grads, grad_req)
     whole: list[Any] = [*arrays, *auxiliary]
     outputs = _outputs(symbol, context, dict(zip((*arguments, *states), whole, strict=True)))
-    for name, array, grad in zip(arguments, arrays, grads, strict=True):
-        if grad is not None and array is not None and grad.shape != array.shape:
-            message = f"bind: the gradient of {name} is {grad.shape}, but {name} is {array.shape}"
-            raise ShapeError(message)
+    for name, array, grad in zip(arguments, whole, grads, strict=False):
+        if grad is not None:
+            _check_gradient(name, array, grad)
+    wanted = {
+        f"the gradient of {n}": (g, r) for n, g, r in zip(arguments, grads, reqs, strict=True)
+    }
+    _refuse_overlaps(
+        dict(zip(arguments, whole, strict=False)),
+        dict(zip(states, whole[len(arguments) :], strict=True)),
+        {name: (grad, req) for name, (grad, req) in wanted.items() if grad is not None},
+    )
     count = len(arguments)
     return Executor(symbol, context, whole[:count], grads, reqs, whole[count:], outputs)
 
@@ -73,17 +80,13 @@ def simple_bind(
                 f"{', '.join(shapes) or 'nothing'}"
             )
             raise ShapeError(message)
-    given = dict(type_dict or {})
-    arg_types, out_types, aux_types = symbol.infer_type(**given)
-    if arg_types is None:
-        given = {name: given.get(name, "float32") for name in arguments}
-        arg_types, out_types, aux_types = symbol.infer_type(**given)
-    if arg_types is None or aux_types is None or out_types is None:
-        message = f"simple_bind: the data types of {symbol!r} cannot be told from {given}"
-        raise DTypeError(message)
+    arg_types, out_types, aux_types = _types(symbol, arguments, type_dict)
     made: list[list[NDArray]] = [
-        # No shape is None any more.
-        [make(shape or (1,), context, dtype) for shape, dtype in zip(part, types, strict=True)]
+        # No shape and no data type is None any more.
+        [
+            make(shape or (1,), context, dtype or "float32")
+            for shape, dtype in zip(part, types, strict=True)
+        ]
         for make, part, types in (
             (zeros, arg_shapes, arg_types),
             (zeros, aux_shapes, aux_types),
@@ -96,6 +99,23 @@ def simple_bind(
         for each, req in zip(made[0], reqs, strict=True)
     ]
     return Executor(symbol, context, made[0], grads, reqs, made[1], made[2])
+
+
+def _types(
+    symbol: Symbol, arguments: Sequence[str], type_dict: Mapping[str, DTypeLike] | None
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """The data types of arguments, outputs and states; float32 where nothing says otherwise."""
+    given = dict(type_dict or {})
+    while True:
+        found = symbol.infer_type_partial(**given)
+        unknown = [n for n, dtype in zip(arguments, found[0], strict=True) if dtype is None]
+        if not unknown:
+            break
+        given[unknown[0]] = "float32"  # the others may follow from it
+    if any(dtype is None for part in found for dtype in part):
+        message = f"simple_bind: the data types of {symbol!r} cannot be told from {given}"
+        raise DTypeError(message)
+    return found
 
 
 def _in_order(
@@ -130,15 +150,65 @@ def _requests(
     if isinstance(grad_req, str):
         reqs = [grad_req] * len(names)
     elif isinstance(grad_req, Mapping):
+        unknown = [name for name in grad_req if name not in names]
+        if unknown:
+            message = f"bind: grad_req has {unknown[0]!r}, but there are {', '.join(names)}"
+            raise ValueError(message)
         reqs = [grad_req.get(name, "null") for name in names]
     else:
-        reqs = list(grad_req)
+        reqs = list(grad_req or ())
     if len(reqs) != len(names) or any(req not in GRAD_REQS for req in reqs):
         message = (
             f"bind: grad_req takes 'write', 'add' or 'null' for each argument, got {grad_req!r}"
         )
         raise ValueError(message)
     return ["null" if grad is None else req for grad, req in zip(grads, reqs, strict=True)]
+
+
+def _check_gradient(name: str, array: NDArray, grad: NDArray) -> None:
+    """Raise unless the array of a gradient is like that of its argument."""
+    if grad.shape != array.shape:
+        message = f"bind: the gradient of {name} is {grad.shape}, but {name} is {array.shape}"
+        raise ShapeError(message)
+    if grad._block.dtype != array._block.dtype:
+        message = (
+            f"bind: the gradient of {name} is {grad._block.dtype.name}, but {name} is "
+            f"{array._block.dtype.name}"
+        )
+        raise DTypeError(message)
+    if grad.context != array.context:
+        message = (
+            f"bind: the gradient of {name} is in {grad.context}, but {name} in {array.context}"
+        )
+        raise ContextError(message)
+    if not grad._writable:
+        message = f"bind: the gradient of {name} is not writable"
+        raise ValueError(message)
+
+
+def _refuse_overlaps(
+    arguments: Mapping[str, NDArray],
+    states: Mapping[str, NDArray],
+    gradients: Mapping[str, tuple[NDArray, str]],
+) -> None:
+    """Raise if something is written to memory that something else has.
+
+    Several gradients may be added up in the very same array.
+    """
+    written = [(name, array, "state") for name, array in states.items()]
+    written += [(name, array, req) for name, (array, req) in gradients.items()]
+    taken: dict[int, list[tuple[str, NDArray, str]]] = {}
+    for name, array in arguments.items():
+        taken.setdefault(id(array._block), []).append((name, array, "argument"))
+    for name, array, kind in written:
+        beside = taken.setdefault(id(array._block), [])
+        for other, each, its in beside:
+            if kind == its == "add" and array._coincides(each):
+                continue
+            if array._overlaps(each):
+                message = f"bind: {name} and {other} have memory in common, and one is written"
+                raise ValueError(message)
+        beside.append((name, array, kind))
 
 
 def _outputs(symbol: Symbol, context: Context, arrays: Mapping[str, NDArray]) -> list[NDArray]:

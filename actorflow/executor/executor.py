@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from actorflow.engine import Resource, current_engine
 from actorflow.errors import ShapeError
@@ -29,7 +32,7 @@ class Executor:
     """A symbol bound to arrays: it computes the outputs, and the gradients, when it is asked to.
 
     Everything is lazy: `forward` and `backward` push messages and return. Made by `Symbol.bind` and
-    `Symbol.simple_bind`.
+    `Symbol.simple_bind`. An executor has one state, so it is for one thread or task at a time.
 
     Attributes:
       symbol: what it computes.
@@ -69,6 +72,7 @@ class Executor:
         # Between its messages an executor has values of its own, which they hand on to each other.
         self._workspace = Resource(f"executor of {symbol!r}")
         self._programs: dict[bool, Program] = {}
+        self._compiling = threading.RLock()
         # By the numbers of the outputs that are no losses.
         self._out_grads: dict[int, NDArray] = {}
         self._trained = False
@@ -84,12 +88,21 @@ class Executor:
 
         Raises:
           ValueError: there is no such name, unless extra ones are allowed.
+          ShapeError: an array has another shape; nothing has been copied then.
         """
         for given, own in ((arg_params, self.arg_dict), (aux_params or {}, self.aux_dict)):
             for name in given:
                 if name not in own and not allow_extra_params:
                     message = f"copy_params_from: {self.symbol!r} has nothing called {name!r}"
                     raise ValueError(message)
+            for name, value in given.items():
+                if name in own and value.shape != own[name].shape:
+                    message = (
+                        f"copy_params_from: {name} has shape {value.shape}, but was bound with "
+                        f"{own[name].shape}"
+                    )
+                    raise ShapeError(message)
+        for given, own in ((arg_params, self.arg_dict), (aux_params or {}, self.aux_dict)):
             for name, value in given.items():
                 if name in own:
                     value.copyto(own[name])
@@ -109,6 +122,7 @@ class Executor:
 
         Raises:
           ValueError: there is no such argument.
+          TypeError: something is no array.
           ShapeError: an array has another shape than the argument.
         """
         self._feed(kwargs)
@@ -152,17 +166,22 @@ class Executor:
         return {entry: program.array_for(entry) for entry in program.visible(0)}
 
     def backward(self, out_grads: NDArray | Sequence[NDArray] | None = None) -> None:
-        """Compute the gradients of the last `forward(is_train=True)`.
+        """Compute the gradients of the last `forward(is_train=True)`, once.
 
         Args:
-          out_grads: the gradients of the outputs; not needed for losses, which ignore them.
+          out_grads: the gradients of the outputs; not needed for losses, which ignore them. None
+            for an output through which no gradient comes.
 
         Raises:
           RuntimeError: the last forward was none for training.
           ValueError: an output that is no loss has no gradient.
+          TypeError, ShapeError: a gradient is no array, or not of its output's shape.
         """
         if not self._trained:
-            message = "backward: call forward(is_train=True) first"
+            message = (
+                "backward: call forward(is_train=True) first; a second backward needs another one, "
+                "since the first has used up the values in between"
+            )
             raise RuntimeError(message)
         self._feed_out_grads(out_grads)
         program = self._program(training=True)
@@ -171,6 +190,7 @@ class Executor:
         added = [g for g, req in pairs if g is not None and req == "add"]
         if not written and not added:
             return
+        self._trained = False
         self._push(
             program,
             1,
@@ -221,6 +241,9 @@ class Executor:
             if name not in arguments:
                 message = f"forward: {self.symbol!r} has no argument {name!r}"
                 raise ValueError(message)
+            if not isinstance(value, NDArray | np.ndarray):
+                message = f"forward: {name} has to be an NDArray or NumPy array, got {value!r}"
+                raise TypeError(message)
             if value.shape != arguments[name].shape:
                 message = (
                     f"forward: {name} has shape {value.shape}, but was bound with "
@@ -243,15 +266,29 @@ class Executor:
             message = f"backward: {len(given)} out_grads for {len(self.outputs)} outputs"
             raise ValueError(message)
         for head, target in self._out_grads.items():
-            target[:] = given[head]
+            value, name = given[head], self._heads[head].name
+            if value is not None and not isinstance(value, NDArray):
+                message = f"backward: the gradient of {name} has to be an NDArray, got {value!r}"
+                raise TypeError(message)
+            if value is not None and value.shape != target.shape:
+                message = (
+                    f"backward: the gradient of {name} has shape {value.shape}, but {name} has "
+                    f"{target.shape}"
+                )
+                raise ShapeError(message)
+        for head, target in self._out_grads.items():
+            target[:] = 0 if given[head] is None else given[head]
 
     # -- Programs ------------------------------------------------------------------------------
 
     def _program(self, *, training: bool) -> Program:
         found = self._programs.get(training)
         if found is None:
-            found = self._train() if training else self._predict()
-            self._programs[training] = found
+            with self._compiling:
+                found = self._programs.get(training)
+                if found is None:
+                    found = self._train() if training else self._predict()
+                    self._programs[training] = found
         return found
 
     def _bound(self) -> dict[Node, NDArray]:

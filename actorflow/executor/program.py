@@ -94,10 +94,21 @@ class Program:
         quietly(_run, self._calls[stage]) if not taps else quietly(self._run_tapped, stage, taps)
 
     def visible(self, stage: int) -> list[Entry]:
-        """All visible outputs of the operators of one stage, in the order in which they run."""
+        """The visible outputs that the operators of one stage compute, in that order."""
         begin = self._ends[stage - 1] if stage else 0
         nodes = self.order[begin : self._ends[stage]]
-        return [entry for node in nodes for entry in node.entries()[: node.n_visible]]
+        return [
+            entry
+            for node in nodes
+            for entry in node.entries()[: node.n_visible]
+            if self._is_wanted(entry)
+        ]
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        """Whether a value is computed: some operators leave out what nobody takes."""
+        operator = entry.node.operator
+        taken = entry in self._used or entry in self._targets
+        return taken or operator is None or not operator.partial
 
     def array_for(self, entry: Entry) -> NDArray:
         """A new array that a value can be copied to."""
@@ -170,9 +181,7 @@ class Program:
         if operator.is_view and self.plan.places[Entry(node, 0)].view:
             return []
         arrays: list[Any] = [memory[entry] for entry in node.inputs]
-        for entry in node.entries():
-            wanted = entry in self._used or entry in self._targets
-            arrays.append(memory[entry] if wanted or not operator.partial else None)
+        arrays += [memory[entry] if self._is_wanted(entry) else None for entry in node.entries()]
         begin = 0
         for shape, dtype in self._wants(node):
             raw = scratch[begin : begin + prod(shape) * dtype.itemsize]
@@ -204,8 +213,8 @@ def _infer(
     heads: Sequence[Entry], bound: Mapping[Node, NDArray]
 ) -> tuple[dict[Entry, Shape], dict[Entry, np.dtype[Any]]]:
     order = topological(heads)
-    shapes = infer_shapes(order, {n: a.shape for n, a in bound.items() if n in set(order)})
-    types = infer_types(order, {n: a._block.dtype for n, a in bound.items()})
+    shapes = infer_shapes(order, {node: each.shape for node, each in bound.items()})
+    types = infer_types(order, {node: each._block.dtype for node, each in bound.items()})
     for node in order:
         for entry in node.entries():
             if entry not in shapes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actorflow.engine import current_engine
-from actorflow.errors import ContextError
+from actorflow.errors import ContextError, DTypeError
 from actorflow.ndarray.core import ArrayCore
 from actorflow.ndarray.invoke import check_out, make
 from actorflow.ndarray.kernels import quietly
@@ -146,11 +146,14 @@ def _update(
         out = make(weight.__class__, weight._shape, dtype, weight.context, operator.name)
     else:
         check_out(operator.name, out, weight._shape, dtype, weight.context)
-    for each in states:
+    for each in (out, *states):
         check_out(operator.name, each, weight._shape, dtype)
-    if out is not weight and any(out._overlaps(each) for each in arrays):
-        message = f"{operator.name}: out overlaps an array that is read, without being weight"
-        raise ValueError(message)
+        if each._block.dtype is not dtype:
+            message = (
+                f"{operator.name}: got out of {each._block.dtype.name}, but needs {dtype.name}"
+            )
+            raise DTypeError(message)
+    _refuse_overlaps(operator, arrays, out)
     changed = tuple(each._resource for each in states)
     reads = (grad._resource,) if out is weight else (weight._resource, grad._resource)
     current_engine().push(
@@ -162,6 +165,30 @@ def _update(
         name=operator.name,
     )
     return out
+
+
+def _refuse_overlaps(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray) -> None:
+    """Raise if something that is written lies in the memory of something else.
+
+    `out` may be the memory of `weight`, and `grad` that of both.
+    """
+    weight, grad, *states = arrays
+    names = (*operator.inputs, *operator.auxiliary)
+    for index, state in enumerate(states, 2):
+        for other, each in zip(names, arrays, strict=True):
+            if each is not state and state._overlaps(each):
+                message = f"{operator.name}: {names[index]} and {other} have memory in common"
+                raise ValueError(message)
+        if any(each is state for each in arrays[:index]) or state._overlaps(out):
+            message = f"{operator.name}: {names[index]} is given twice, or is out"
+            raise ValueError(message)
+    for name, each in (("weight", weight), ("grad", grad)):
+        if each._overlaps(out) and not each._coincides(out):
+            message = f"{operator.name}: out overlaps {name} without being the same"
+            raise ValueError(message)
+    if grad._coincides(out) and not weight._coincides(out):
+        message = f"{operator.name}: out is grad, and not weight"
+        raise ValueError(message)
 
 
 class _Scratch(threading.local):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -24,6 +25,12 @@ class Full(Operator):
 
     shape: tuple[int, ...] = sizes(doc="the shape")
     value: float = number(0, doc="the value")
+    sign: float = attrs.field(init=False, repr=False)  # 0.0 and -0.0 are equal, and not the same
+
+    @sign.default
+    def _sign(self) -> float:
+        return math.copysign(1, self.value)
+
     dtype: np.dtype[Any] = data_type("float32", doc="the data type")  # noqa: RUF009 -- a field
 
     name = "full"

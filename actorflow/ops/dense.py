@@ -165,8 +165,9 @@ class FullyConnected(Operator):
     def forward(self, *arrays: Memory) -> None:
         data, weight, *bias, output = arrays
         width = weight.shape[1]
-        target = output.reshape(-1, self.num_hidden)
-        _matmul(data.reshape(-1, width), weight.T, target)
+        rows = output.size // self.num_hidden  # `-1` would not do where the width is 0
+        target = output.reshape(rows, self.num_hidden)
+        _matmul(data.reshape(rows, width), weight.T, target)
         for each in bias:
             np.add(target, each, target)
 
@@ -207,7 +208,8 @@ class FullyConnectedGradient(Operator):
 
     def forward(self, *arrays: Memory) -> None:
         data, weight, grad, data_grad, weight_grad, *bias_grad = arrays
-        data, grad = data.reshape(-1, weight.shape[1]), grad.reshape(-1, weight.shape[0])
+        rows = grad.size // len(weight)
+        data, grad = data.reshape(rows, weight.shape[1]), grad.reshape(rows, len(weight))
         if data_grad is not None:
             _matmul(grad, weight, data_grad.reshape(data.shape))
         if weight_grad is not None:

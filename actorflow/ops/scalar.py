@@ -99,8 +99,8 @@ class WithScalar(Operator):
     """
 
     base: Elementwise
-    # 1, 1.0 and True are equal, but a data type may come of one that does not of the others.
-    scalar: Scalar = attrs.field(eq=lambda scalar: (type(scalar), scalar))
+    # 1, 1.0 and True are equal, and so are 0.0 and -0.0, but not what comes of them.
+    scalar: Scalar = attrs.field(eq=lambda scalar: (type(scalar), str(scalar)))
     reverse: bool = False
 
     inputs = ("data",)

@@ -23,6 +23,9 @@ class Arithmetic:
 
     __slots__ = ()
 
+    # To NumPy a symbol would be a sequence: its numbers and arrays are to leave operators to it.
+    __array_ufunc__ = None
+
     _entries: tuple[Entry, ...]
 
     def __init__(self, entries: Iterable[Entry]) -> None:

@@ -60,13 +60,16 @@ class Symbol(Arithmetic):
         """Its outputs, each as a symbol."""
         return (Symbol((entry,)) for entry in self._entries)
 
-    def __getitem__(self, which: int | str) -> Symbol:
-        """One output, by its number or its name (`"fc1_output"`).
+    def __getitem__(self, which: int | str | slice) -> Symbol:
+        """One output, by its number or its name (`"fc1_output"`), or several by a slice.
 
         Raises:
           IndexError: it has not so many outputs.
           KeyError: no output, or more than one, has that name.
+          TypeError: it is no number, name or slice.
         """
+        if isinstance(which, slice):
+            return Group(Symbol((entry,)) for entry in self._entries[which])
         if isinstance(which, str):
             names = self.list_outputs()
             if names.count(which) != 1:
@@ -76,6 +79,12 @@ class Symbol(Arithmetic):
                 message = f"{self!r}: {count or 'no'} outputs are called {which!r}{hint}"
                 raise KeyError(message)
             which = names.index(which)
+        if not isinstance(which, int):
+            message = f"{self!r}: outputs have numbers and names, not {which!r}"
+            raise TypeError(message)
+        if not -len(self._entries) <= which < len(self._entries):
+            message = f"{self!r}: output {which} of {len(self._entries)}"
+            raise IndexError(message)
         return Symbol((self._entries[which],))
 
     def list_outputs(self) -> list[str]:
@@ -161,6 +170,13 @@ class Symbol(Arithmetic):
         if any(dtype is None for part in found for dtype in part):
             return None, None, None
         return found
+
+    def infer_type_partial(
+        self, **kwargs: DTypeLike
+    ) -> tuple[list[np.dtype[Any] | None], list[np.dtype[Any] | None], list[np.dtype[Any] | None]]:
+        """The same, with None for each data type that cannot be told."""
+        named = {name: as_dtype(dtype, "infer_type") for name, dtype in kwargs.items()}
+        return infer.types(self._entries, (), named)
 
     # -- Attributes --------------------------------------------------------------------------
 

@@ -270,3 +270,79 @@ def test_reshape_shares_what_stays():
         executor.reshape(data=(8, 6), partial_shaping=True)
     large = executor.reshape(partial_shaping=True, allow_up_sizing=True, data=(8, 6))
     assert large.forward()[0].shape == (8, 3)
+
+
+def test_a_forward_is_good_for_one_backward():
+    executor = layer(ELEMENTWISE["tanh"], data=Variable("x")).simple_bind(x=(2,))
+    executor.forward(is_train=True)
+    executor.backward(nd.ones((2,)))
+    with pytest.raises(RuntimeError, match="a second backward needs another one"):
+        executor.backward(nd.ones((2,)))
+
+
+def test_no_gradient_through_an_output_is_none_and_wrong_ones_are_refused():
+    x = Variable("x")
+    executor = Group([x * 2.0, x * 3.0]).simple_bind(x=(2,))
+    executor.forward(is_train=True)
+    for wrong, kind in (([5, None], TypeError), ([nd.ones((1,)), None], ShapeError)):
+        with pytest.raises(kind, match="the gradient of _mul"):
+            executor.backward(wrong)
+    executor.backward([None, nd.ones((2,))])
+    assert executor.grad_dict["x"].asnumpy().tolist() == [3, 3]
+
+
+def test_numbers_that_are_equal_but_not_the_same_are_kept_apart():
+    x = Variable("x")
+    executor = Group([x / 0.0, x / -0.0]).simple_bind(x=(1,))
+    up, down = executor.forward(x=nd.ones((1,)))
+    assert (up.asscalar(), down.asscalar()) == (np.inf, -np.inf)
+
+
+def test_numpys_numbers_and_arrays_leave_operators_to_symbols():
+    x = Variable("x")
+    executor = (np.float32(2) * x).simple_bind(x=(1,))
+    assert executor.forward(x=nd.ones((1,)))[0].asscalar() == 2
+    with pytest.raises(TypeError):
+        np.ones(3) * x
+
+
+def test_data_types_follow_from_some_and_are_float32_otherwise():
+    x = Variable("x")
+    half = layer(ops.FullyConnected(2), "fc", data=layer(ops.Cast("float16"), data=x))
+    executor = half.simple_bind(x=(2, 3))
+    assert executor.arg_dict["fc_weight"].dtype == np.float16
+    assert executor.arg_dict["x"].dtype == np.float32
+    hinted = Variable("h", dtype="float64") * layer(ops.Cast("float64"), data=x)
+    assert hinted.simple_bind(h=(2,), x=(2,)).arg_dict["h"].dtype == np.float64
+
+
+def test_memory_that_is_written_belongs_to_one():
+    symbol = layer(ops.FullyConnected(2), "fc", data=Variable("x"))
+    args = {"x": nd.ones((3, 4)), "fc_weight": nd.ones((2, 4)), "fc_bias": nd.ones((2,))}
+    with pytest.raises(ValueError, match="the gradient of x and x have memory in common"):
+        symbol.bind(af.cpu(), args, {"x": args["x"]})
+    both = nd.zeros((4, 4))
+    with pytest.raises(ValueError, match="have memory in common"):
+        symbol.bind(af.cpu(), args, {"x": both[0:3], "fc_weight": both[2:4]})
+    with pytest.raises(ValueError, match="grad_req has 'fc_wieght'"):
+        symbol.bind(af.cpu(), args, args, {"fc_wieght": "write"})
+
+
+def test_a_monitor_leaves_out_what_nobody_computes():
+    parts = layer(ops.SliceChannel(3), "sc", data=Variable("x"))
+    executor = parts[1].simple_bind(x=(2, 3))
+    seen = {}
+    executor.set_monitor_callback(seen.__setitem__)
+    executor.forward(x=nd.array(np.arange(6.0).reshape(2, 3)))
+    assert seen["sc_output1"].asnumpy().ravel().tolist() == [1, 4]
+    for name, value in seen.items():
+        wanted = int(name[-1]) if name[-1].isdigit() else 1
+        assert value.asnumpy().ravel().tolist() == [wanted, wanted + 3]
+
+
+def test_layers_without_width():
+    executor = layer(ops.FullyConnected(2), "fc", data=Variable("x")).simple_bind(x=(3, 0))
+    executor.arg_dict["fc_bias"][:] = 5
+    assert executor.forward(is_train=True)[0].asnumpy().tolist() == [[5, 5]] * 3
+    executor.backward(nd.ones((3, 2)))
+    assert executor.grad_dict["fc_bias"].asnumpy().tolist() == [3, 3]

@@ -60,6 +60,15 @@ def test_what_does_not_fit_is_refused_before_anything_changes():
         nd.sgd_update(weight, grad, lr=-1)
     with pytest.raises(TypeError, match="grad has to be an NDArray"):
         nd.sgd_update(weight, np.ones((3, 4)), lr=1)
-    with pytest.raises(ValueError, match="out overlaps"):
+    with pytest.raises(ValueError, match="out is grad"):
         nd.sgd_update(weight, grad, lr=1, out=grad)
+    with pytest.raises(ValueError, match="mom and grad have memory in common"):
+        nd.sgd_mom_update(weight[0:2], grad[0:2], grad[1:3], lr=1)
+    for mom in (weight, grad):
+        with pytest.raises(ValueError, match="mom"):
+            nd.sgd_mom_update(weight, grad, mom, lr=1, out=weight)
+    with pytest.raises(ValueError, match="out overlaps weight"):
+        nd.sgd_update(weight[0:2], grad[0:2], lr=1, out=weight[1:3])
+    with pytest.raises(DTypeError, match="needs float64"):
+        nd.sgd_update(weight, grad, lr=1, out=nd.zeros((3, 4), dtype="float32"))
     np.testing.assert_array_equal(weight.asnumpy(), w)
