@@ -7,6 +7,7 @@ from actorflow import (
     nd as nd,
     random as random,
     sym as sym,
+    testing as testing,
     viz as viz,
 )
 from actorflow.device import (
@@ -41,6 +42,7 @@ __all__ = [
     "nd",
     "random",
     "sym",
+    "testing",
     "viz",
 ]
 

@@ -6,7 +6,7 @@ from actorflow.ndarray.creation import array, empty, zeros
 from actorflow.ndarray.explain import explain
 from actorflow.ndarray.invoke import copy_into
 from actorflow.ndarray.kernels import quietly
-from actorflow.ndarray.random import stream
+from actorflow.ndarray.random import seed, stream
 
 __all__ = [
     "Block",
@@ -17,6 +17,7 @@ __all__ = [
     "explain",
     "host_memory",
     "quietly",
+    "seed",
     "stream",
     "zeros",
 ]
