@@ -8,6 +8,7 @@ at all. This is the plan of Chen and others, MXNet (2015), section 3.1, "inplace
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ class _Planner:
         self.share = share
         self.places: dict[Entry, Place] = {}
         self.sizes: list[int] = []
-        self.free: list[int] = []
+        self.free: list[tuple[int, int]] = []  # sizes and numbers, in order
         self.uses = Counter(entry for node in order for entry in node.inputs)
         # How many uses of values in a buffer are still to come.
         self.pending: dict[int, int] = {}
@@ -142,16 +143,15 @@ class _Planner:
         return None
 
     def _take(self, nbytes: int) -> int:
+        """A free buffer that fits, the smallest such one; or one that is not much too small."""
         if self.share and self.free:
-            fitting = [b for b in self.free if nbytes <= self.sizes[b] <= _FIT * max(nbytes, 1)]
-            smaller = [b for b in self.free if nbytes <= _FIT * self.sizes[b] < _FIT * nbytes]
-            if fitting or smaller:
-                if fitting:
-                    best = min(fitting, key=lambda b: self.sizes[b])
-                else:
-                    best = max(smaller, key=lambda b: self.sizes[b])
-                    self.sizes[best] = nbytes
-                self.free.remove(best)
+            # In the order of their sizes, so that one look is enough however many there are.
+            place = bisect_left(self.free, (nbytes, -1))
+            if place < len(self.free) and self.free[place][0] <= _FIT * max(nbytes, 1):
+                return self.free.pop(place)[1]
+            if place and nbytes <= _FIT * self.free[place - 1][0]:
+                _, best = self.free.pop(place - 1)
+                self.sizes[best] = nbytes
                 return best
         self.sizes.append(nbytes)
         return len(self.sizes) - 1
@@ -162,7 +162,7 @@ class _Planner:
             return
         self.pending[place.buffer] -= max(1, uses)
         if self.pending[place.buffer] == 0:
-            self.free.append(place.buffer)
+            insort(self.free, (self.sizes[place.buffer], place.buffer))
 
 
 def plan_memory(

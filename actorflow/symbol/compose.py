@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import capture_line
+from actorflow.errors import GradientError
 from actorflow.graph import Entry, Node, gradient, rebuild, topological, variables
 from actorflow.ops import OnesLike
 from actorflow.symbol.naming import check_attributes, current_attributes, current_name
@@ -144,7 +145,7 @@ def gradients(heads: Entries, wrt: Sequence[str]) -> list[Entry]:
         entry = found[node]
         if entry is None:
             message = f"grad: no output depends on {node.name!r} in a way that has a gradient"
-            raise KeyError(message)
+            raise GradientError(message)
         entries.append(entry)
     return entries
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actorflow import nd, sym
-from actorflow.errors import FormatError
+from actorflow.errors import FormatError, GradientError
 
 
 def mlp():
@@ -178,7 +178,7 @@ def test_gradients_are_symbols():
     assert found == [[30.0], [9.0]]
     with pytest.raises(KeyError, match="no argument 'z'"):
         (x * y).grad(["z"])
-    with pytest.raises(KeyError, match="no output depends on 'x'"):
+    with pytest.raises(GradientError, match="no output depends on 'x'"):
         sym.BlockGrad(x).grad(["x"])
 
 
