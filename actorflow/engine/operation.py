@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 from actorflow.errors import ActorflowError, EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from types import FrameType, TracebackType
 
     from actorflow.engine.base import Engine
+    from actorflow.engine.parts import Access
     from actorflow.engine.resource import Accessible, Link
     from actorflow.engine.waiting import Waiter
     from actorflow.engine.worker import Device
@@ -142,26 +143,16 @@ class Operation:
     @property
     def predecessors(self) -> list[Operation]:
         """Whom it waits for directly. In a turn, so for policies and the engine only."""
-        return list(
-            dict.fromkeys(
-                other
-                for accessible in (*self.reads, *self.writes)
-                for access in accessible._accesses()
-                for other in access._before(self)
-            )
-        )
+        return list(dict.fromkeys(o for access in self._touched() for o in access._before(self)))
 
     @property
     def successors(self) -> list[Operation]:
         """Who waits for it directly so far. In a turn, so for policies and the engine only."""
-        return list(
-            dict.fromkeys(
-                other
-                for accessible in (*self.reads, *self.writes)
-                for access in accessible._accesses()
-                for other in access._after(self)
-            )
-        )
+        return list(dict.fromkeys(o for access in self._touched() for o in access._after(self)))
+
+    def _touched(self) -> Iterator[Access]:
+        for accessible in (*self.reads, *self.writes):
+            yield from accessible._accesses()
 
     def wait(self, timeout: float | None = None) -> Any:  # noqa: ANN401 -- the function's value
         """Wait, blocking, until the operation is done; return what its function returned.

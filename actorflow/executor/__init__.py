@@ -2,8 +2,5 @@
 
 from actorflow.executor.bind import bind, simple_bind
 from actorflow.executor.executor import Executor
-from actorflow.symbol import set_binder
 
 __all__ = ["Executor", "bind", "simple_bind"]
-
-set_binder(bind, simple_bind)

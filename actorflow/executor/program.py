@@ -10,7 +10,7 @@ from actorflow.errors import ShapeError
 from actorflow.graph import Entry, infer_shapes, infer_types, plan_memory, topological
 from actorflow.graph.rewrite import drop_identities, own_heads, share_common
 from actorflow.ndarray import Block, empty, quietly
-from actorflow.ops import prod
+from actorflow.ops import carve, prod, room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,9 +67,11 @@ class Program:
             self._ends.append(len(self.order))
         every = topological(heads)
         itemsizes = {entry: dtype.itemsize for entry, dtype in self._types.items()}
-        owned = {head: head for head in heads}
-        self.plan: MemoryPlan = plan_memory(every, self._shapes, itemsizes, owned)
-        self.n_draws = sum(node.operator is not None and node.operator.draws for node in every)
+        self.plan: MemoryPlan = plan_memory(every, self._shapes, itemsizes, set(heads))
+        # The operators that draw, numbered: each run has a generator for each of them.
+        drawing = [node for node in self.order if node.operator is not None and node.operator.draws]
+        self._drawing = {node: number for number, node in enumerate(drawing)}
+        self.n_draws = len(drawing)
         self._draws: list[np.random.Generator] = []
         self._used = {entry for node in every for entry in node.inputs}
         self._calls: list[list[Call]] | None = None
@@ -164,10 +166,7 @@ class Program:
 
     def _scratch(self) -> Memory:
         """Working memory for the operator that needs most; they run one at a time."""
-        most = 1
-        for node in self.order:
-            most = max(most, sum(_room(*each) for each in self._wants(node)))
-        return np.empty(most, np.uint8)
+        return np.empty(max((room(self._wants(node)) for node in self.order), default=0), np.uint8)
 
     def _wants(self, node: Node) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         assert node.operator is not None  # noqa: S101 -- only operators are in the order
@@ -182,17 +181,9 @@ class Program:
             return []
         arrays: list[Any] = [memory[entry] for entry in node.inputs]
         arrays += [memory[entry] if self._is_wanted(entry) else None for entry in node.entries()]
-        begin = 0
-        for shape, dtype in self._wants(node):
-            raw = scratch[begin : begin + prod(shape) * dtype.itemsize]
-            arrays.append(raw.view(dtype).reshape(shape))
-            begin += _room(shape, dtype)
+        arrays += carve(scratch, self._wants(node))
         if operator.draws:
-            index = sum(
-                other.operator is not None and other.operator.draws
-                for other in self.order[: self.order.index(node)]
-            )
-            return [(self._with_draw, (operator.forward, arrays, index))]
+            return [(self._with_draw, (operator.forward, arrays, self._drawing[node]))]
         return [operator.bound(arrays)]
 
     def _with_draw(self, forward: Callable[..., object], arrays: list[Memory], index: int) -> None:
@@ -202,11 +193,6 @@ class Program:
 def _run(calls: list[Call]) -> None:
     for function, arguments in calls:
         function(*arguments)
-
-
-def _room(shape: Shape, dtype: np.dtype[Any]) -> int:
-    """The bytes of an array, rounded up so that the next one is aligned."""
-    return -(-prod(shape) * dtype.itemsize // 64) * 64
 
 
 def _infer(

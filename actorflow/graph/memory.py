@@ -18,7 +18,7 @@ from actorflow.graph.node import Entry
 from actorflow.ops import prod
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 
     from actorflow.graph.node import Node
 
@@ -66,7 +66,7 @@ class _Planner:
         self,
         order: Sequence[Node],
         nbytes_of: Callable[[Entry], int],
-        owned: Mapping[Entry, Entry],
+        owned: AbstractSet[Entry],
         *,
         inplace: bool,
         share: bool,
@@ -87,7 +87,7 @@ class _Planner:
         for node in self.order:
             if node.is_variable:
                 entry = Entry(node, 0)
-                self.places[entry] = Place(None, self.owned.get(entry, entry))
+                self.places[entry] = Place(None, entry)
                 continue
             for entry in node.entries():
                 self._place(node, entry)
@@ -100,7 +100,7 @@ class _Planner:
 
     def _place(self, node: Node, entry: Entry) -> None:
         if entry in self.owned:
-            self.places[entry] = Place(None, self.owned[entry])
+            self.places[entry] = Place(None, entry)
             return
         operator = node.operator
         assert operator is not None  # noqa: S101 -- variables do not come here
@@ -169,7 +169,7 @@ def plan_memory(
     order: Sequence[Node],
     shapes: Mapping[Entry, tuple[int, ...]],
     itemsizes: Mapping[Entry, int],
-    owned: Mapping[Entry, Entry],
+    owned: AbstractSet[Entry],
     *,
     inplace: bool = True,
     share: bool = True,
@@ -180,8 +180,7 @@ def plan_memory(
       order: its nodes, in the order in which they run.
       shapes: of all entries.
       itemsizes: the bytes of one element of each entry.
-      owned: entries whose memory somebody else owns, such as the heads, and what it is called
-        (the entry itself, unless two share it); variables always are.
+      owned: entries whose memory somebody else owns, such as the heads; variables always are.
       inplace: whether outputs may take the place of inputs.
       share: whether buffers are used again.
 

@@ -18,7 +18,7 @@ from actorflow.errors import ContextError, DTypeError
 from actorflow.ndarray.core import ArrayCore
 from actorflow.ndarray.invoke import check_out, make
 from actorflow.ndarray.kernels import quietly
-from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate, prod
+from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate, carve, room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,17 +198,9 @@ class _Scratch(threading.local):
 
     def arrays(self, wanted: Sequence[tuple[Shape, np.dtype[Any]]]) -> list[Memory]:
         """Arrays of these shapes and data types, until the next call in this thread."""
-        sizes = [-(-prod(shape) * dtype.itemsize // 64) * 64 for shape, dtype in wanted]
-        data = self.data
-        if data is None or data.nbytes < sum(sizes):
-            data = self.data = np.empty(sum(sizes), np.uint8)
-        found = []
-        begin = 0
-        for (shape, dtype), size in zip(wanted, sizes, strict=True):
-            raw = data[begin : begin + prod(shape) * dtype.itemsize]
-            found.append(raw.view(dtype).reshape(shape))
-            begin += size
-        return found
+        if self.data is None or self.data.nbytes < room(wanted):
+            self.data = np.empty(room(wanted), np.uint8)
+        return carve(self.data, wanted)
 
 
 _scratch = _Scratch()

@@ -73,9 +73,11 @@ from actorflow.ops.types import (
     Shape,
     as_dtype,
     as_shape,
+    carve,
     is_floating,
     normalize_axis,
     prod,
+    room,
 )
 from actorflow.ops.ufunc import Elementwise
 from actorflow.ops.update import AdamUpdate, SGDMomUpdate, SGDUpdate
@@ -163,6 +165,7 @@ __all__ = [
     "as_dtype",
     "as_shape",
     "broadcast_shapes",
+    "carve",
     "check_value",
     "coded_shape",
     "expanded_shape",
@@ -173,6 +176,7 @@ __all__ = [
     "normalize_axis",
     "prod",
     "reshaped",
+    "room",
     "scalar_type",
     "shared",
     "to_file",

@@ -10,6 +10,7 @@ import numpy as np
 
 from actorflow.errors import ParameterError
 from actorflow.ops import half, tiling, unroll
+from actorflow.ops.layer import LayerGradient
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
 from actorflow.ops.types import prod
@@ -162,37 +163,12 @@ class Convolution(Operator):
 
 
 @attrs.frozen
-class ConvolutionGradient(Operator):
+class ConvolutionGradient(LayerGradient):
     """The gradients of a `Convolution`.
 
     That of the data is the transposed convolution of `grad`, that of the weights the correlation
     of `data` with `grad`, that of the bias a sum.
     """
-
-    layer: Convolution
-
-    inputs = ("data", "weight", "grad")
-    partial = True
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return f"{self.layer.name}_gradient"
-
-    @property
-    def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(f"{name}_grad" for name in self.layer.inputs)
-
-    def infer_shape(
-        self, *shapes: Shape | None
-    ) -> tuple[tuple[Shape | None, ...], tuple[Shape | None, ...]]:
-        data, weight, _ = shapes
-        bias = (self.layer.num_filter,)
-        return shapes, (data, weight, bias)[: len(self.outputs)]
-
-    def infer_type(
-        self, *dtypes: np.dtype[Any] | None
-    ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
-        return self.one_type(dtypes)
 
     def scratch(
         self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]

@@ -11,6 +11,7 @@ import numpy as np
 from actorflow.errors import ParameterError
 from actorflow.ops import half, tiling, unroll
 from actorflow.ops.convolution import LAYOUTS, TUNING, check_layout, each_axis
+from actorflow.ops.layer import LayerGradient
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
 from actorflow.ops.types import prod
@@ -155,33 +156,8 @@ class Deconvolution(Operator):
 
 
 @attrs.frozen
-class DeconvolutionGradient(Operator):
+class DeconvolutionGradient(LayerGradient):
     """The gradients of a `Deconvolution`: that of the data is the convolution of `grad`."""
-
-    layer: Deconvolution
-
-    inputs = ("data", "weight", "grad")
-    partial = True
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return f"{self.layer.name}_gradient"
-
-    @property
-    def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(f"{name}_grad" for name in self.layer.inputs)
-
-    def infer_shape(
-        self, *shapes: Shape | None
-    ) -> tuple[tuple[Shape | None, ...], tuple[Shape | None, ...]]:
-        data, weight, _ = shapes
-        bias = (self.layer.num_filter,)
-        return shapes, (data, weight, bias)[: len(self.outputs)]
-
-    def infer_type(
-        self, *dtypes: np.dtype[Any] | None
-    ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
-        return self.one_type(dtypes)
 
     def scratch(
         self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]

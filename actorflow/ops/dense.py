@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 
 from actorflow.errors import DTypeError
+from actorflow.ops.layer import LayerGradient
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import flag, integer
 from actorflow.ops.types import MATRIX, prod, supported
@@ -178,33 +179,8 @@ class FullyConnected(Operator):
 
 
 @attrs.frozen
-class FullyConnectedGradient(Operator):
+class FullyConnectedGradient(LayerGradient):
     """The gradients of a `FullyConnected`."""
-
-    layer: FullyConnected
-
-    inputs = ("data", "weight", "grad")
-    partial = True
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return f"{self.layer.name}_gradient"
-
-    @property
-    def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(f"{name}_grad" for name in self.layer.inputs)
-
-    def infer_shape(
-        self, *shapes: Shape | None
-    ) -> tuple[tuple[Shape | None, ...], tuple[Shape | None, ...]]:
-        data, weight, _ = shapes
-        bias = (self.layer.num_hidden,)
-        return shapes, (data, weight, bias)[: len(self.outputs)]
-
-    def infer_type(
-        self, *dtypes: np.dtype[Any] | None
-    ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
-        return self.one_type(dtypes)
 
     def forward(self, *arrays: Memory) -> None:
         data, weight, grad, data_grad, weight_grad, *bias_grad = arrays

@@ -19,9 +19,11 @@ __all__ = [
     "Shape",
     "as_dtype",
     "as_shape",
+    "carve",
     "is_floating",
     "normalize_axis",
     "prod",
+    "room",
     "supported",
 ]
 
@@ -30,6 +32,8 @@ _MAX_AXES: Final = 64  # NumPy's
 _MAX_SIZE: Final = (
     sys.maxsize // 8
 )  # elements of the widest data type that addresses can tell apart
+
+_LINE: Final = 64  # bytes
 
 Shape: TypeAlias = tuple[int, ...]
 Memory: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -114,6 +118,27 @@ def supported(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def is_floating(dtype: np.dtype[Any]) -> bool:
     """Whether `dtype` is float16, float32 or float64."""
     return dtype.kind == "f"
+
+
+def room(wanted: Iterable[tuple[Shape, np.dtype[Any]]]) -> int:
+    """The bytes that `carve` needs for arrays of these shapes and data types."""
+    return sum(map(_aligned, wanted))
+
+
+def carve(raw: Memory, wanted: Iterable[tuple[Shape, np.dtype[Any]]]) -> list[Memory]:
+    """Cut arrays of these shapes and data types out of bytes, each where a line of cache begins."""
+    found = []
+    begin = 0
+    for shape, dtype in wanted:
+        part = raw[begin : begin + prod(shape) * dtype.itemsize]
+        found.append(part.view(dtype).reshape(shape))
+        begin += _aligned((shape, dtype))
+    return found
+
+
+def _aligned(wanted: tuple[Shape, np.dtype[Any]]) -> int:
+    shape, dtype = wanted
+    return -(-prod(shape) * dtype.itemsize // _LINE) * _LINE
 
 
 def prod(sizes: Shape) -> int:

@@ -1,7 +1,6 @@
 """Symbols. `actorflow.sym` is what users import."""
 
-from actorflow.symbol.binding import set_binder
 from actorflow.symbol.naming import AttrScope, NameManager, Prefix
 from actorflow.symbol.symbol import Group, Symbol, Variable
 
-__all__ = ["AttrScope", "Group", "NameManager", "Prefix", "Symbol", "Variable", "set_binder"]
+__all__ = ["AttrScope", "Group", "NameManager", "Prefix", "Symbol", "Variable"]

@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["binder", "set_binder"]
-
-_binders: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
+__all__ = ["binder"]
 
 
-def set_binder(bind: Callable[..., Any], simple_bind: Callable[..., Any]) -> None:
-    """Say what `Symbol.bind` and `Symbol.simple_bind` call; `actorflow.executor` does."""
-    _binders[:] = [(bind, simple_bind)]
+def binder(name: str) -> Callable[..., Any]:
+    """`actorflow.executor`'s function of that name, which `Symbol`'s method of that name calls.
 
-
-def binder() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """What was said last."""
-    if not _binders:
-        # By its name, when it is first needed: a symbol is no reason to load executors.
-        import_module("actorflow.executor")
-    return _binders[0]
+    It is found by its name, when it is first needed: what lies below imports nothing from above.
+    """
+    found: Callable[..., Any] = getattr(import_module("actorflow.executor"), name)
+    return found

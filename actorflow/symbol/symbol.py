@@ -253,7 +253,7 @@ class Symbol(Arithmetic):
           ValueError: an array is missing or not known, or `grad_req` is none.
           ShapeError, DTypeError, ContextError: the arrays do not fit.
         """
-        executor: Executor = binder()[0](self, ctx, args, args_grad, grad_req, aux_states)
+        executor: Executor = binder("bind")(self, ctx, args, args_grad, grad_req, aux_states)
         return executor
 
     def simple_bind(
@@ -274,7 +274,7 @@ class Symbol(Arithmetic):
         Raises:
           ShapeError, DTypeError: they do not fit, or do not tell all others.
         """
-        executor: Executor = binder()[1](self, ctx, grad_req, type_dict, shapes)
+        executor: Executor = binder("simple_bind")(self, ctx, grad_req, type_dict, shapes)
         return executor
 
     # -- Files and texts ---------------------------------------------------------------------

@@ -87,8 +87,7 @@ def test_no_value_is_overwritten_while_somebody_still_needs_it(data, inplace, sh
     heads, shapes = data
     order = topological(heads)
     itemsizes = dict.fromkeys(shapes, 4)
-    owned = {head: head for head in heads}
-    plan = plan_memory(order, shapes, itemsizes, owned, inplace=inplace, share=share)
+    plan = plan_memory(order, shapes, itemsizes, set(heads), inplace=inplace, share=share)
     check(heads, shapes, plan)
 
 
@@ -101,7 +100,7 @@ def test_a_chain_takes_one_buffer_in_place_and_two_without():
     shapes = {each: (100,) for node in order for each in node.entries()}
     sizes = dict.fromkeys(shapes, 4)
     for inplace, share, wanted in ((True, True, 1), (False, True, 2), (False, False, 9)):
-        plan = plan_memory(order, shapes, sizes, {entry: entry}, inplace=inplace, share=share)
+        plan = plan_memory(order, shapes, sizes, {entry}, inplace=inplace, share=share)
         assert plan.nbytes == [400] * wanted
         assert plan.total == 400 * wanted
 
