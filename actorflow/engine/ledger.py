@@ -96,7 +96,7 @@ class Ledger:
         # as far as it is common: without those calls an operation costs a tenth less. Writes come
         # first, so that a read of what the same operation writes is found to be covered.
         pending = 0
-        waiting: Any  # one entry, or a deque of them
+        waiting: Any  # one operation, or a deque
         for resource in operation.writes:
             if resource._parts is not None or resource._writer is operation:
                 pending += resource._write(operation)
@@ -105,12 +105,13 @@ class Ledger:
                 resource._granted = resource._writer = operation
                 continue
             waiting = resource._waiting
-            if waiting is None:
-                resource._waiting = operation
-            elif waiting.__class__ is deque:
+            if waiting.__class__ is deque:
+                waiting.append(None)
                 waiting.append(operation)
+            elif waiting is None:
+                resource._waiting = operation
             else:
-                resource._waiting = deque((waiting, operation))
+                resource._waiting = resource._line_up(waiting, None, operation)
             resource._writer = operation
             pending += 1
         for resource in operation.reads:
@@ -126,18 +127,12 @@ class Ledger:
                     resource._read(operation)
                 continue
             waiting = resource._waiting
-            if waiting is None:
-                resource._waiting = [operation]
-            elif waiting.__class__ is deque:
-                last = waiting[-1]
-                if last.__class__ is list:
-                    last.append(operation)
-                else:
-                    waiting.append([operation])
-            elif waiting.__class__ is list:
+            if waiting.__class__ is deque:
                 waiting.append(operation)
+            elif waiting is None:
+                resource._waiting = operation
             else:
-                resource._waiting = deque((waiting, [operation]))
+                resource._waiting = resource._line_up(waiting, operation)
             pending += 1
         if pending:
             # Added, because to split a queue of its own may have added some, too.
@@ -155,7 +150,7 @@ class Ledger:
         if operation.nbytes:
             self.nbytes_in_flight -= operation.nbytes
         waiting: Any
-        entry: Any  # one operation that writes, or a list of those that read
+        entry: Any
         # As in `admit`, what a whole resource would do (see Access) is written out here.
         for resource in operation.reads:
             if resource._parts is not None:
@@ -170,13 +165,14 @@ class Ledger:
                 resource._granted = None
                 continue
             if waiting.__class__ is deque:
+                waiting.popleft()  # the mark of a write: behind reads there is one
                 entry = waiting.popleft()
                 if not waiting:
                     resource._waiting = None
             else:
                 entry = waiting
                 resource._waiting = None
-            resource._granted = entry  # behind reads there is a write
+            resource._granted = entry
             entry.pending -= 1
             if not entry.pending:
                 self._make_ready(entry)
@@ -189,26 +185,41 @@ class Ledger:
             if waiting is None:
                 resource._granted = resource._writer = None
                 continue
-            if waiting.__class__ is deque:
-                entry = waiting.popleft()
+            if waiting.__class__ is not deque:
+                resource._waiting = None
+                if waiting is not resource._writer:
+                    resource._granted = [waiting]
+                    resource._n_readers = 1
+                    resource._writer = None
+                else:
+                    resource._granted = waiting
+                waiting.pending -= 1
+                if not waiting.pending:
+                    self._make_ready(waiting)
+                continue
+            entry = waiting.popleft()
+            if entry is None:
+                resource._granted = entry = waiting.popleft()
                 if not waiting:
-                    resource._waiting = waiting = None
-            else:
-                entry = waiting
-                resource._waiting = waiting = None
-            resource._granted = entry
-            if entry.__class__ is not list:
+                    resource._waiting = None
                 entry.pending -= 1
                 if not entry.pending:
                     self._make_ready(entry)
                 continue
-            resource._n_readers = len(entry)
-            if waiting is None:
-                resource._writer = None
-            for reader in entry:
-                reader.pending -= 1
-                if not reader.pending:
-                    self._make_ready(reader)
+            readers: list[Operation] = []
+            resource._granted = readers
+            while entry is not None:
+                readers.append(entry)
+                entry.pending -= 1
+                if not entry.pending:
+                    self._make_ready(entry)
+                if not waiting:
+                    resource._waiting = resource._writer = None
+                    break
+                entry = waiting.popleft()
+            else:
+                waiting.appendleft(None)
+            resource._n_readers = len(readers)
         if operation.uses is not None:
             self._give_links_back(operation)
         # Whoever holds on to the operation does not hold on to what it touched.

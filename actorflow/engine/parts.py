@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine.operation import DONE
 
@@ -14,27 +14,18 @@ if TYPE_CHECKING:
 
     from actorflow.engine.operation import Failure, Operation
 
-    # What waits: one operation that writes, or several that read and came one after the other.
-    Entry: TypeAlias = Operation | list[Operation]
-
 __all__ = ["END", "Access", "Parts"]
 
 END: Final = 1 << 62  # past the end of every resource
 _FEW: Final = 64  # segments that are not worth joining while some of them are accessed
 _MANY: Final = 32  # readers among which it pays to look for some that are done
 
-_number = attrgetter("number")
 
-
-def _first_number(entry: Entry) -> int:
-    return entry[0].number if isinstance(entry, list) else entry.number
-
-
-def _members(entry: Entry | None) -> list[Operation]:
-    """The operations of an entry, or of what is granted, that are not done."""
-    if entry is None:
+def _members(granted: Operation | list[Operation] | None) -> list[Operation]:
+    """The operations that are not done among those to whom an access is granted."""
+    if granted is None:
         return []
-    operations = entry if isinstance(entry, list) else [entry]
+    operations = granted if isinstance(granted, list) else [granted]
     return [operation for operation in operations if operation.state != DONE]
 
 
@@ -51,14 +42,15 @@ class Access:
     def __init__(self) -> None:
         # Who has it now: the operation that writes it, or a list of those that read it, among
         # which some may be done already. None if nobody is there.
-        self._granted: Entry | None = None
+        self._granted: Operation | list[Operation] | None = None
         # How many read it now; says nothing while nobody does.
         self._n_readers: int
         # The last one that is to write it, until that is done.
         self._writer: Operation | None = None
-        # Who waits, in order of arrival. Reads and writes take turns in it. One entry stands for
-        # itself: most queues never get longer.
-        self._waiting: Entry | deque[Entry] | None = None
+        # Who waits, in order of arrival; before each one that is to write there is a None. One
+        # operation alone stands for itself, since most queues never get longer: it is to write if
+        # it is `_writer`.
+        self._waiting: Operation | deque[Operation | None] | None = None
         # What the last write left instead of content.
         self._failure: Failure | None = None
         # The accesses part by part, while a part is touched or has failed; the fields above then
@@ -97,16 +89,12 @@ class Access:
             operation.reads = tuple(other for other in operation.reads if other is not self)
             return 0
         waiting: Any = self._waiting
-        if waiting is None:
-            self._waiting = [operation]
-        elif waiting.__class__ is list:
+        if waiting.__class__ is deque:
             waiting.append(operation)
-        elif waiting.__class__ is not deque:
-            self._waiting = deque((waiting, [operation]))
-        elif waiting[-1].__class__ is list:
-            waiting[-1].append(operation)
+        elif waiting is None:
+            self._waiting = operation
         else:
-            waiting.append([operation])
+            self._waiting = self._line_up(waiting, operation)
         return 1
 
     def _write(self, operation: Operation) -> int:
@@ -119,12 +107,13 @@ class Access:
             operation.writes = tuple(dict.fromkeys(operation.writes))
             return 0
         waiting: Any = self._waiting
-        if waiting is None:
-            self._waiting = operation
-        elif waiting.__class__ is deque:
+        if waiting.__class__ is deque:
+            waiting.append(None)
             waiting.append(operation)
+        elif waiting is None:
+            self._waiting = operation
         else:
-            self._waiting = deque((waiting, operation))
+            self._waiting = self._line_up(waiting, None, operation)
         self._writer = operation
         return 1
 
@@ -140,26 +129,34 @@ class Access:
         self._failure = failure
         return self._grant_next()
 
+    def _line_up(self, first: Operation, *others: Operation | None) -> deque[Operation | None]:
+        """A queue in place of the one operation that waited alone."""
+        return deque((None, first, *others) if first is self._writer else (first, *others))
+
     def _grant_next(self) -> Sequence[Operation]:
         """Nobody has it any more: grant it to whoever waits first."""
-        waiting: Any = self._waiting
+        waiting = self._waiting
         if waiting is None:
             self._granted = self._writer = None
             return ()
-        if waiting.__class__ is deque:
-            entry = waiting.popleft()
-            if not waiting:
-                self._waiting = None
+        if not isinstance(waiting, deque):
+            waiting = self._line_up(waiting)
+        granted: list[Operation] = []
+        first = waiting.popleft()
+        if first is None:
+            writer = waiting.popleft()
+            assert writer is not None  # noqa: S101 -- behind a None there is one
+            self._granted = writer
+            granted = [writer]
         else:
-            entry = waiting
-            self._waiting = None
-        self._granted = entry
-        if entry.__class__ is not list:
-            return (entry,)
-        self._n_readers = len(entry)
-        if self._waiting is None:
-            self._writer = None
-        granted: list[Operation] = entry
+            granted = [first]
+            while waiting and waiting[0] is not None:
+                granted.append(waiting.popleft())  # type: ignore[arg-type]  # see above
+            self._granted = granted
+            self._n_readers = len(granted)
+            if not waiting:
+                self._writer = None
+        self._waiting = waiting or None
         return granted
 
     # -- Who waits for whom ----------------------------------------------------------------------
@@ -168,36 +165,68 @@ class Access:
         """Who has it now."""
         return _members(self._granted)
 
-    def _entries(self) -> Sequence[Entry]:
-        waiting: Any = self._waiting
+    def _in_line(self) -> Sequence[Operation | None]:
+        """Who waits, with a None before each one that is to write."""
+        waiting = self._waiting
         if waiting is None:
             return ()
-        entries: Sequence[Entry] = waiting if waiting.__class__ is deque else (waiting,)
-        return entries
-
-    def _find(self, operation: Operation) -> int:
-        """Where an operation stands in the queue, counted from 0; -1 if it does not wait here."""
-        entries = self._entries()
-        index = bisect_right(entries, operation.number, key=_first_number) - 1
-        if index < 0:
-            return -1
-        entry: Any = entries[index]
-        if entry.__class__ is list:
-            entry = entry[bisect_right(entry, operation.number, key=_number) - 1]
-        return index if entry is operation else -1
+        return waiting if isinstance(waiting, deque) else self._line_up(waiting)
 
     def _before(self, operation: Operation) -> list[Operation]:
         """Whom an operation waits for here: those directly before it that are not done."""
-        index = self._find(operation)
-        if index < 0:
+        line = self._in_line()
+        at = _find(line, operation)
+        if at < 0:
             return []
-        return _members(self._entries()[index - 1] if index else self._granted)
+        if _writes(line, at):
+            at -= 1
+        else:
+            while at > 0 and not _writes(line, at - 1):
+                at -= 1
+        # What stands before is one that writes, or several that read.
+        if at == 0:
+            return _members(self._granted)
+        end = at
+        at -= 1
+        if not _writes(line, at):
+            while at > 0 and line[at - 1] is not None and not _writes(line, at - 1):
+                at -= 1
+        return [each for each in islice(line, at, end) if each is not None]
 
     def _after(self, operation: Operation) -> list[Operation]:
         """Who is next here after an operation that waits for this access or has it."""
-        entries = self._entries()
-        index = self._find(operation) + 1
-        return _members(entries[index]) if index < len(entries) else []
+        line = self._in_line()
+        at = _find(line, operation)
+        if at < 0 or _writes(line, at):
+            at += 1
+        else:
+            while at < len(line) and line[at] is not None:
+                at += 1
+        if at < len(line) and line[at] is None:
+            return [each for each in islice(line, at + 1, at + 2) if each is not None]
+        return list(takewhile(lambda each: each is not None, islice(line, at, None)))  # type: ignore[arg-type]
+
+
+def _writes(line: Sequence[Operation | None], at: int) -> bool:
+    """Whether the operation at a place of a queue is to write."""
+    return at > 0 and line[at - 1] is None
+
+
+def _find(line: Sequence[Operation | None], operation: Operation) -> int:
+    """Where an operation stands in a queue; -1 if it does not."""
+    low, high = 0, len(line)
+    while low < high:
+        middle = (low + high) // 2
+        there = line[middle]
+        if there is None:
+            there = line[middle + 1]
+        if there is operation:
+            return middle if line[middle] is operation else middle + 1
+        if there is not None and there.number < operation.number:
+            low = middle + 1
+        else:
+            high = middle
+    return -1
 
 
 class Segment(Access):
@@ -231,13 +260,11 @@ class Segment(Access):
         self._granted = granted
         self._writer = left._writer
         self._failure = left._failure
-        entries = []
-        for entry in left._entries():
-            for operation in _members(entry):
+        line = left._in_line()
+        for operation in line:
+            if operation is not None:
                 operation.pending += 1
-            entries.append(entry[:] if isinstance(entry, list) else entry)
-        if entries:
-            self._waiting = deque(entries)
+        self._waiting = deque(line) or None
 
     def _end_read(self, operation: Operation) -> Sequence[Operation]:
         readers: Any = self._granted

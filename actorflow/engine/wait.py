@@ -219,7 +219,7 @@ class Waits(Naps):
                     message = f"{target.name} was not over after {timeout:g} seconds"
                     raise TimeoutError(message)
                 # Without threads nobody else would run anything, whatever the time.
-                helps = self._threadless or (timeout is None and target.__class__ is not Room)
+                helps = self._threadless or (timeout is None and target.few)
                 if not helps or self._help(target, worker) is None:
                     self._park(target, worker, left)
         finally:
