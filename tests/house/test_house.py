@@ -14,7 +14,6 @@ TOP = (".ci/find-python", ".ci/run", "Makefile")
 
 EXCEPTIONS: dict[str, str] = {
     "actorflow/engine/threaded.py::ThreadedEngine.push": "the hot path: each call would cost",
-    "actorflow/engine/ledger.py::Ledger.admit": "the hot path: each call would cost",
     "actorflow/engine/ledger.py::Ledger.end": "the hot path: each call would cost",
 }
 """`path` or `path::Class.function` that may be too long, and why.
