@@ -206,13 +206,10 @@ class Ledger:
                 if not entry.pending:
                     self._make_ready(entry)
                 continue
-            readers: list[Operation] = []
-            resource._granted = readers
+            # All of them first: a policy may ask one that gets ready who comes after it.
+            resource._granted = readers = []
             while entry is not None:
                 readers.append(entry)
-                entry.pending -= 1
-                if not entry.pending:
-                    self._make_ready(entry)
                 if not waiting:
                     resource._waiting = resource._writer = None
                     break
@@ -220,6 +217,10 @@ class Ledger:
             else:
                 waiting.appendleft(None)
             resource._n_readers = len(readers)
+            for reader in readers:
+                reader.pending -= 1
+                if not reader.pending:
+                    self._make_ready(reader)
         if operation.uses is not None:
             self._give_links_back(operation)
         # Whoever holds on to the operation does not hold on to what it touched.

@@ -17,7 +17,7 @@ from actorflow.errors import WouldBlockError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     import trio
 
@@ -53,12 +53,17 @@ class AsyncWaiter(Waiter, Protocol):
         ...
 
 
-def running_loop() -> str | None:
-    """The event loop that runs in this thread: "trio", "asyncio" or None."""
-    # Another thread may be in the middle of importing either.
+def _trio_here() -> Any:  # noqa: ANN401
+    """`trio.lowlevel`, if trio runs in this thread, else None. An `import` would cost."""
+    # Another thread may be in the middle of importing it.
     lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
     in_trio_run = getattr(lowlevel, "in_trio_run", None)
-    if in_trio_run is not None and in_trio_run():
+    return lowlevel if in_trio_run is not None and in_trio_run() else None
+
+
+def running_loop() -> str | None:
+    """The event loop that runs in this thread: "trio", "asyncio" or None."""
+    if _trio_here() is not None:
         return "trio"
     get_running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
     if get_running_loop is not None and get_running_loop() is not None:
@@ -99,6 +104,8 @@ class ThreadWaiter:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until `notify`, at most `timeout` seconds; say whether it was called."""
+        if timeout is not None and timeout < _LOOK:
+            return self._lock.acquire(timeout=timeout)
         if threading.get_ident() != threading.main_thread().ident:
             return self._lock.acquire(timeout=-1 if timeout is None else timeout)
         left = math.inf if timeout is None else timeout
@@ -251,9 +258,9 @@ def tell_asyncio(errors: list[BaseException]) -> None:
         loop.call_exception_handler({"message": message, "exception": error})
 
 
-async def checkpoint() -> None:
-    """Give other tasks a turn, and let a cancellation come through."""
-    if running_loop() == "trio":
-        await sys.modules["trio"].lowlevel.checkpoint()  # an `import` here would cost
-    else:
-        await sys.modules["asyncio"].sleep(0)
+def checkpoint() -> Awaitable[None]:
+    """What a task awaits to give others a turn, and to let a cancellation come through."""
+    lowlevel = _trio_here()
+    if lowlevel is not None:
+        return lowlevel.checkpoint()  # type: ignore[no-any-return]
+    return sys.modules["asyncio"].sleep(0)  # type: ignore[no-any-return]

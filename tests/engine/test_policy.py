@@ -1,6 +1,7 @@
 """Policies: which ready operation goes next."""
 
 import pytest
+from hypothesis import given, strategies as st
 
 from actorflow.engine import Engine, FifoPolicy, Policy, PriorityPolicy, Resource
 from actorflow.errors import EngineError
@@ -56,6 +57,35 @@ def test_a_policy_sees_an_operation_only_when_it_is_ready():
         assert seen == [("first", 0)]
         assert run_all(engine) == ["first", "second"]
         assert seen == [("first", 0), ("second", 0)]
+
+
+_few = st.sets(st.integers(0, 3), max_size=2)
+
+
+@given(st.lists(st.tuples(_few, _few), min_size=1, max_size=25), st.randoms(use_true_random=False))
+def test_a_policy_is_told_when_the_order_around_an_operation_is_settled(program, random):
+    """While one of several readers gets ready, those beside it must not look like successors."""
+
+    class Checking(SeededPolicy):
+        def push(self, operation):
+            assert operation.predecessors == []
+            for successor in operation.successors:
+                assert operation in successor.predecessors
+                mine, theirs = set(operation.writes), set(successor.writes)
+                assert mine & {*successor.reads, *theirs} or theirs & {*operation.reads}
+            super().push(operation)
+
+    with stepping(lambda: Checking(random.randrange(100))) as engine:
+        resources = [Resource(f"r{i}") for i in range(4)]
+        for reads, writes in program:
+            engine.push(
+                lambda: None,
+                reads=[resources[i] for i in reads - writes],
+                writes=[resources[i] for i in writes],
+            )
+            if random.random() < 0.2:
+                engine.step()
+        run_all(engine)
 
 
 def test_a_policy_may_look_at_what_an_operation_is_about():
