@@ -12,7 +12,7 @@ from actorflow import settings
 from actorflow.engine import operation as operations
 from actorflow.engine.asynchronous import Home
 from actorflow.engine.instrument import Instrument, hooks_of
-from actorflow.engine.resource import Region, Resource, add_up
+from actorflow.engine.resource import Region, Resource, add_up, not_a_resource
 from actorflow.engine.scope import Scope
 from actorflow.errors import EngineError, ForkedEngineError
 
@@ -386,7 +386,7 @@ class Engine(Scope):
             accessible.owner = self
             return
         if not isinstance(accessible, (Resource, Region)):
-            raise TypeError(_not_a_resource(role, accessible))
+            raise TypeError(not_a_resource(role, accessible))
         resource = accessible.resource
         owner = resource.owner
         if owner is not None and owner is not self and not resource.idle:
@@ -409,23 +409,3 @@ class Engine(Scope):
             if link.owner is not self:
                 self._adopt(link, "uses")
         return amounts or None
-
-
-def _not_a_resource(role: str, what: object) -> str:
-    """Say that something is no resource, and where it may have one."""
-    inner = getattr(what, "resource", None)
-    hint = ": pass its `resource`" if isinstance(inner, (Resource, Region)) else ""
-    return f"push: {role} must hold resources, got {type(what).__name__}{hint}"
-
-
-def as_tuple(role: str, resources: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- whatever the user gave
-    """The resources that a push names.
-
-    Raises:
-      TypeError: one resource was given instead of several.
-    """
-    try:
-        return tuple(resources)
-    except TypeError:
-        message = f"push: {role} must be a tuple or list of resources, got {resources!r}"
-        raise TypeError(message) from None

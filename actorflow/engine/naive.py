@@ -16,7 +16,7 @@ from actorflow.engine.device import is_cpu
 from actorflow.engine.naive_runs import NaiveRuns, conflict
 from actorflow.engine.operation import DONE, WAITING, Failure, Operation, make_operation
 from actorflow.engine.policy import make_policy
-from actorflow.engine.resource import Region, Resource
+from actorflow.engine.resource import Region, Resource, as_tuple
 from actorflow.engine.waiting import checkpoint, refuse_to_block, running_loop
 from actorflow.engine.worker import CALLER, Device
 from actorflow.errors import DeadlockError, EngineClosedError, OperationCancelled
@@ -73,9 +73,9 @@ class NaiveEngine(NaiveRuns):
         quick: bool = False,  # noqa: ARG002 -- everything runs in the caller
     ) -> Operation:
         self._refuse()
-        reads = base.as_tuple("reads", reads)
-        writes = base.as_tuple("writes", writes)
-        updates = base.as_tuple("updates", updates)
+        reads = as_tuple("reads", reads)
+        writes = as_tuple("writes", writes)
+        updates = as_tuple("updates", updates)
         for role, touched in (("reads", reads), ("writes", writes), ("updates", updates)):
             for accessible in touched:
                 self._adopt(accessible, role)

@@ -10,7 +10,7 @@ only in a turn, so that a resource handles one at a time.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.engine.parts import END, Access, Parts
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorflow.engine.base import Engine
     from actorflow.engine.operation import Failure, Operation
 
-__all__ = ["Accessible", "Link", "Region", "Resource", "add_up"]
+__all__ = ["Accessible", "Link", "Region", "Resource", "add_up", "as_tuple", "not_a_resource"]
 
 
 class Resource(Access):
@@ -221,6 +221,26 @@ def add_up(uses: Iterable[Link] | Mapping[Link, int]) -> tuple[tuple[Link, int],
             )
             raise ValueError(message)
     return tuple(sorted(amounts.items(), key=lambda pair: id(pair[0])))
+
+
+def not_a_resource(role: str, what: object) -> str:
+    """Say that something is no resource, and where it may have one."""
+    inner = getattr(what, "resource", None)
+    hint = ": pass its `resource`" if isinstance(inner, (Resource, Region)) else ""
+    return f"push: {role} must hold resources, got {type(what).__name__}{hint}"
+
+
+def as_tuple(role: str, resources: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- whatever the user gave
+    """The resources that a push names.
+
+    Raises:
+      TypeError: one resource was given instead of several.
+    """
+    try:
+        return tuple(resources)
+    except TypeError:
+        message = f"push: {role} must be a tuple or list of resources, got {resources!r}"
+        raise TypeError(message) from None
 
 
 Accessible: TypeAlias = Resource | Region

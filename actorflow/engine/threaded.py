@@ -18,6 +18,7 @@ from actorflow.engine.operation import (
     make_operation,
     users_files,
 )
+from actorflow.engine.resource import as_tuple
 from actorflow.engine.turn import HOLDS, IN_TURN, RESTS, Turns, may_hold
 from actorflow.engine.wait import Waits
 from actorflow.engine.waiting import running_loop
@@ -64,11 +65,11 @@ class ThreadedEngine(Waits):
         if self._stopped is not None:
             self._refuse()
         if reads.__class__ is not tuple:
-            reads = base.as_tuple("reads", reads)
+            reads = as_tuple("reads", reads)
         if writes.__class__ is not tuple:
-            writes = base.as_tuple("writes", writes)
+            writes = as_tuple("writes", writes)
         if updates.__class__ is not tuple:
-            updates = base.as_tuple("updates", updates)
+            updates = as_tuple("updates", updates)
         try:
             for accessible in reads:
                 if accessible.owner is not self:
