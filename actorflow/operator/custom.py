@@ -1,11 +1,11 @@
-"""The classes that users derive their operators from."""
+"""Descriptions of users' operators, and their names."""
 
 from __future__ import annotations
 
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorflow.errors import GradientError, ParameterError
+from actorflow.errors import ParameterError
 from actorflow.operator.definition import PropDefinition
 from actorflow.ops import register as register_definition
 
@@ -13,86 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actorflow.device import Context
-    from actorflow.ndarray import NDArray
+    from actorflow.operator.base import CustomOp
 
-__all__ = ["CustomOp", "CustomOpProp", "register"]
+__all__ = ["CustomOpProp", "register"]
 
 Prop = TypeVar("Prop", bound="type[CustomOpProp]")
-
-
-class CustomOp:
-    """What computes: the base class of operators.
-
-    One object is made for each node of each executor, so what `forward` keeps in it is there in
-    `backward`. Both run inside of an operation of the engine. They may push operations, wait for
-    them and read arrays with `asnumpy()`. The arrays that they are given are theirs for the
-    call alone: keep a copy of what is needed later. Whatever they raise is raised where somebody
-    waits for a result, with a note that names the operator and the node.
-    """
-
-    def forward(
-        self,
-        is_train: bool,  # noqa: FBT001 -- MXNet's
-        req: list[str],
-        in_data: list[NDArray],
-        out_data: list[NDArray],
-        aux: list[NDArray],
-    ) -> None:
-        """Compute the outputs.
-
-        Args:
-          is_train: whether something is to be learnt.
-          req: for each output "write", or "null" if nobody wants it.
-          in_data: the inputs, which cannot be written.
-          out_data: the outputs, of the shapes and data types that were inferred; each that is
-            wanted has to be written, as a whole.
-          aux: the auxiliary states; they can be written if `is_train`.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
-
-    def backward(
-        self,
-        req: list[str],
-        out_grad: list[NDArray],
-        in_data: list[NDArray],
-        out_data: list[NDArray],
-        in_grad: list[NDArray],
-        aux: list[NDArray],
-    ) -> None:
-        """Compute the gradients of the inputs.
-
-        Args:
-          req: for each input "write", or "null" if nobody wants its gradient. Where gradients are
-            added up, that is done outside.
-          out_grad: the gradients of the outputs.
-          in_data, out_data: what `forward` took and gave.
-          in_grad: the gradients to write; 0 where nothing is written.
-          aux: the auxiliary states as `forward` left them, which cannot be written.
-
-        What `declare_backward_dependency` leaves out cannot be read.
-        """
-        raise GradientError(f"{type(self).__name__} has no backward")
-
-    backward.is_missing = True  # type: ignore[attr-defined] -- tells it from a user's
-
-    def assign(self, dst: NDArray, req: str, src: Any) -> None:  # noqa: ANN401 -- array or number
-        """Put `src`, an array or a number, where `req` says.
-
-        Args:
-          dst: where to.
-          req: "write" or "inplace" to replace what is there, "add" to add to it, "null" for nothing.
-          src: what.
-
-        Raises:
-          ValueError: `req` is something else.
-        """
-        if req in ("write", "inplace"):
-            dst[:] = src
-        elif req == "add":
-            dst[:] = dst + src
-        elif req != "null":
-            message = f"assign: req is 'write', 'inplace', 'add' or 'null', got {req!r}"
-            raise ValueError(message)
 
 
 class CustomOpProp:
@@ -205,7 +130,8 @@ def register(reg_name: str) -> Callable[[Prop], Prop]:
             except TypeError as error:
                 message = f"Custom: {kind.__name__}, registered as {reg_name!r}: {error}"
                 raise ParameterError(message) from None
-            return PropDefinition(reg_name, kind(**texts), texts)
+            make: Callable[..., CustomOpProp] = kind
+            return PropDefinition(reg_name, make(**texts), texts)
 
         register_definition(reg_name, define)
         return kind

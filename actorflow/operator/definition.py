@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorflow.device import current_context
 from actorflow.errors import DTypeError, ParameterError, ShapeError
+from actorflow.operator.base import CustomOp
 from actorflow.operator.instance import ArrayInstance, Node
 from actorflow.ops import as_dtype, as_shape
 
@@ -41,7 +43,8 @@ class _Unknown:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, list | tuple | _Unknown) and len(other) == 0
 
-    __hash__ = None  # type: ignore[assignment] -- like a list
+    def __hash__(self) -> int:
+        return hash(())
 
     def __repr__(self) -> str:
         return "[]"
@@ -53,14 +56,14 @@ class _Unknown:
     __getitem__ = __iter__ = __add__ = __radd__ = __array__ = _refuse
 
 
-def checked_names(who: str, given: object, *, least: int = 0) -> tuple[str, ...]:
+def checked_names(who: str, given: Any, *, least: int = 0) -> tuple[str, ...]:  # noqa: ANN401
     """Names as a user's operator lists them.
 
     Raises:
       ParameterError: they are no list of different texts, or less than `least`.
     """
     listed = isinstance(given, Sequence) and not isinstance(given, str)
-    names = tuple(given) if listed else ()
+    names: tuple[Any, ...] = tuple(given) if listed else ()
     if not listed or not all(isinstance(name, str) and name for name in names):
         raise ParameterError(f"{who} has to give a list of names, got {given!r}")
     if len(set(names)) < len(names):
@@ -110,7 +113,7 @@ class PropDefinition:
     def _needs(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         n_outputs, n_inputs = len(self.outputs), len(self.arguments)
         ends = (0, n_outputs, n_outputs + n_inputs, 2 * n_outputs + n_inputs)
-        parts = [list(range(*pair)) for pair in zip(ends, ends[1:], strict=False)]
+        parts = [list(range(*pair)) for pair in pairwise(ends)]
         found = self._asked("declare_backward_dependency", *parts)
         listed = list(found) if isinstance(found, Sequence) else [found]
         if any(each not in range(ends[-1]) for each in listed):
@@ -233,17 +236,18 @@ class PropDefinition:
         node = Node(self, called, where, shapes, dtypes)
         kinds = [dtype.type for dtype in dtypes]
         made = self._asked("create_operator", where, [list(shape) for shape in shapes], kinds)
-        forward = getattr(made, "forward", None)
-        if not callable(forward):
+        forward, backward = _own(made, "forward"), _own(made, "backward")
+        if forward is None:
             message = (
-                f"{self._of('create_operator')} has to give a CustomOp, which has a forward, got "
-                f"{made!r}"
+                f"{self._of('create_operator')} has to give a CustomOp with a forward of its own, "
+                f"got {made!r}"
             )
             raise TypeError(message)
-        return ArrayInstance(node, forward, _backward_of(made))
+        return ArrayInstance(node, forward, backward)
 
 
-def _backward_of(made: Any) -> Callable[..., object] | None:  # noqa: ANN401 -- a user's operator
-    """Its backward; None if it has none of its own."""
-    backward: Callable[..., object] | None = getattr(made, "backward", None)
-    return None if getattr(backward, "is_missing", False) else backward
+def _own(made: Any, name: str) -> Callable[..., object] | None:  # noqa: ANN401 -- a user's operator
+    """A method of a user's operator; None if it has only the one that it inherits."""
+    method: Callable[..., object] | None = getattr(made, name, None)
+    inherited = getattr(CustomOp, name)
+    return None if getattr(method, "__func__", None) is inherited else method

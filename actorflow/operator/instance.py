@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayInstance", "MemoryInstance", "Node"]
 
-Given = "Sequence[Memory | None]"
-
 
 class Node:
     """What is known of the node that an instance is for.
@@ -167,9 +165,10 @@ class MemoryInstance:
         self._call("forward", self._forward, arguments)
         for name, memory in zip(self._node.definition.outputs, outputs, strict=True):
             # Integers may rightly be what the poison is.
-            if memory is not None and memory.dtype.kind == "f" and memory.size:
-                if is_poisoned(memory):
-                    raise self._node.unwritten("forward", name)
+            if memory is None or memory.dtype.kind != "f" or not memory.size:
+                continue
+            if is_poisoned(memory):
+                raise self._node.unwritten("forward", name)
 
     def backward(
         self,
@@ -220,7 +219,7 @@ def _lent(
 ) -> list[NDArray]:
     why = "is not there, since declare_backward_dependency leaves it out"
     return [
-        loan.missing(*like, f"{what}[{index}]", why)
+        loan.missing(like[0], like[1], f"{what}[{index}]", why)
         if memory is None
         else loan.array(memory, f"{what}[{index}]", writable=False)
         for index, (memory, like) in enumerate(_with(memories, kinds))

@@ -181,7 +181,7 @@ class Custom(Operator):
     def at_inference(self) -> Operator:
         return attrs.evolve(self, training=False) if self.training else self
 
-    def forward(self, *arrays: Any) -> None:  # noqa: ANN401 -- memory, or None in its place
+    def forward(self, *arrays: Any) -> None:
         n_inputs, n_states = len(self.definition.arguments), len(self.definition.states)
         inputs, states = arrays[:n_inputs], arrays[n_inputs : n_inputs + n_states]
         made = arrays[n_inputs + n_states :]
@@ -209,14 +209,15 @@ class Custom(Operator):
         if not inputs:
             return ()
         self.require_backward()
-        above, data, made = self.definition.needs
+        made_of = CustomGradient(self, whole=self.instance is None)
+        above, data, made = made_of.needs
         grads = [
             apply(ZerosLike(), outputs[which])[0] if out_grads[which] is None else out_grads[which]
             for which in above
         ]
         taken = [*(inputs[which] for which in data), *(outputs[which] for which in made)]
         kept = outputs[len(self.definition.outputs) :]
-        return apply(CustomGradient(self), *grads, *taken, *kept)
+        return apply(made_of, *grads, *taken, *kept)
 
 
 @attrs.frozen(eq=False)
@@ -225,9 +226,12 @@ class CustomGradient(Operator):
 
     Attributes:
       layer: that operator.
+      whole: whether it takes all inputs of the layer, also those of which it needs only the shapes:
+        as long as the layer is not bound, nothing else tells them.
     """
 
     layer: Custom
+    whole: bool = False
 
     has_instances = True
     partial = True
@@ -240,9 +244,20 @@ class CustomGradient(Operator):
         return f"{self.layer.name}_gradient"
 
     @property
+    def needs(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Which gradients of outputs, inputs and outputs of the layer it takes."""
+        above, data, made = self.layer.definition.needs
+        return above, tuple(range(len(self.layer.inputs))) if self.whole else data, made
+
+    @property
+    def unread(self) -> tuple[str, ...]:  # type: ignore[override]
+        names, (_, data, _) = self.layer.inputs, self.layer.definition.needs
+        return tuple(names[which] for which in self.needs[1] if which not in data)
+
+    @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
         definition = self.layer.definition
-        above, data, made = definition.needs
+        above, data, made = self.needs
         return (
             *(f"{definition.outputs[which]}_grad" for which in above),
             *(definition.arguments[which] for which in data),
@@ -283,7 +298,7 @@ class CustomGradient(Operator):
         parts: list[list[Any]] = []
         begin = 0
         counts = (len(definition.outputs), len(definition.arguments), len(definition.outputs))
-        for which, count in zip(definition.needs, counts, strict=True):
+        for which, count in zip(self.needs, counts, strict=True):
             part: list[Any] = [None] * count
             for place, number in enumerate(which):
                 part[number] = values[begin + place]
@@ -305,10 +320,12 @@ class CustomGradient(Operator):
         if not isinstance(layer, Custom):
             return self
         layer.require_backward()
-        return CustomGradient(layer)
+        return attrs.evolve(self, layer=layer)
 
-    def forward(self, *arrays: Any) -> None:  # noqa: ANN401 -- memory, or None in its place
+    def forward(self, *arrays: Any) -> None:
         above, data, made, states, grads = self._parted(arrays)
+        read = self.layer.definition.needs[1]
+        data = [each if which in read else None for which, each in enumerate(data)]
         instance = self.layer.instance
         if instance is None:  # applied at once
             alike = [*grads, *states]

@@ -86,11 +86,7 @@ def to_file(operator: Operator) -> tuple[str, dict[str, str]]:
     if isinstance(operator, WithScalar):
         return _write_scalar(operator)
     if isinstance(operator, Full):
-        found = spelled(operator)
-        if operator.value in _FILLED_NAMES:
-            found.pop("value", None)
-            return _FILLED_NAMES[operator.value], found
-        return "_full", found
+        return _write_full(operator)
     if isinstance(operator, Custom):
         return "Custom", to_texts(operator)
     row = _BY_CLASS.get(type(operator))
@@ -175,6 +171,14 @@ def _read_scalar(op: str, params: Mapping[str, str]) -> Operator:
     if isinstance(scalar, int) and abs(scalar) > _LARGEST:
         raise ParameterError(f"{op}: scalar {text} is too large")
     return WithScalar(ELEMENTWISE[base], scalar, reverse)
+
+
+def _write_full(operator: Full) -> tuple[str, dict[str, str]]:
+    found = spelled(operator)
+    if operator.value in _FILLED_NAMES:
+        found.pop("value", None)
+        return _FILLED_NAMES[operator.value], found
+    return "_full", found
 
 
 def _write_scalar(operator: WithScalar) -> tuple[str, dict[str, str]]:
