@@ -59,17 +59,7 @@ def Custom(  # noqa: N802 -- MXNet's name
     context = inputs[0].context if inputs else current_context()
     shapes = [each.shape for each in inputs]
     dtypes = [each._block.dtype for each in inputs]
-    found, out_shapes = operator.infer_shape(*shapes)
-    types, out_types = operator.infer_type(*dtypes)
-    names = (*operator.inputs, *operator.auxiliary)
-    for each, shape, got in zip(names, found, shapes, strict=True):
-        if shape != got:
-            raise ShapeError(f"{called}: {each} has shape {got}, but needs {shape}")
-    for each, dtype, had in zip(names, types, dtypes, strict=True):
-        if dtype != had:
-            raise DTypeError(f"{called}: {each} is {had.name}, but needs {dtype}")
-    visible = len(operator.outputs) - operator.hidden
-    kinds: list[Any] = list(zip(out_shapes, out_types, strict=True))[:visible]
+    kinds = _outputs(called, operator, shapes, dtypes)
     if out is None:
         outputs = [make(NDArray, shape, dtype, context, called) for shape, dtype in kinds]
     else:
@@ -106,6 +96,23 @@ def _inputs(
                 f"{called}: {name} is in {each.context}, but {names[0]} in {found[0].context}"
             )
     return found
+
+
+def _outputs(
+    called: str, operator: Operator, shapes: list[Any], dtypes: list[Any]
+) -> list[tuple[Any, Any]]:
+    """The shapes and data types of the outputs."""
+    found, out_shapes = operator.infer_shape(*shapes)
+    types, out_types = operator.infer_type(*dtypes)
+    names = (*operator.inputs, *operator.auxiliary)
+    for name, shape, got in zip(names, found, shapes, strict=True):
+        if shape != got:
+            raise ShapeError(f"{called}: {name} has shape {got}, but needs {shape}")
+    for name, dtype, had in zip(names, types, dtypes, strict=True):
+        if dtype != had:
+            raise DTypeError(f"{called}: {name} is {had.name}, but needs {dtype}")
+    visible = len(operator.outputs) - operator.hidden
+    return list(zip(out_shapes, out_types, strict=True))[:visible]
 
 
 def _given(

@@ -1,5 +1,7 @@
 """Operators for the tests."""
 
+from typing import ClassVar
+
 import numpy as np
 
 import actorflow as af
@@ -31,7 +33,7 @@ class Scale(CustomOp):
 
 @register("test_scale")
 class ScaleProp(CustomOpProp):
-    made = []  # all operators, in order
+    made: ClassVar[list[Scale]] = []  # all operators, in order
 
     def __init__(self, scale="1"):
         super().__init__(need_top_grad=True)

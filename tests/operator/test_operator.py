@@ -290,7 +290,8 @@ def test_operators_inside_operators(engine):
 
 def test_files_and_copies():
     net = scaled(scale=0.25, attr={"ctx_group": "a"})
-    for other in (sym.load_json(net.tojson()), pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+    unpickled = pickle.loads(pickle.dumps(net))  # noqa: S301
+    for other in (sym.load_json(net.tojson()), unpickled, copy.deepcopy(net)):
         assert other.list_arguments() == net.list_arguments()
         assert other.attr("ctx_group") == "a"
         executor = bound(other, {"x": DATA, "s_weight": WEIGHT})

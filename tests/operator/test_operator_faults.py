@@ -267,7 +267,7 @@ def test_wrong_names():
     ):
         with pytest.raises(ParameterError, match=told):
             net_of(copy_in, **{method: lambda given=given: given})
-    with pytest.raises(ParameterError, match="declare_backward_dependency .* 0 to 2, got"):
+    with pytest.raises(ParameterError, match=r"declare_backward_dependency .* 0 to 2, got"):
         net_of(copy_in, declare_backward_dependency=lambda *_: [3])
 
 
@@ -298,7 +298,7 @@ def test_names_and_parameters_that_are_not_known():
         sym.Custom(x, op_type="test_robbust")
     with pytest.raises(ParameterError, match=r"'zzz'; decorate its class with .*register\('zzz'\)"):
         nd.Custom(nd.ones((1,)), op_type="zzz")
-    with pytest.raises(ParameterError, match="registered as 'test_robust': .*'sigma'"):
+    with pytest.raises(ParameterError, match=r"registered as 'test_robust': .*'sigma'"):
         sym.Custom(x, op_type="test_robust", sigma=3)
     with pytest.raises(TypeError, match="op_type"):
         sym.Custom(x)
