@@ -42,6 +42,9 @@ from actorflow.ndarray.creation import (
     zeros,
     zeros_like,
 )
+from actorflow.ndarray.custom import (
+    Custom,
+)
 from actorflow.ndarray.functions import (
     Flatten,
     argmax,
@@ -122,6 +125,7 @@ from actorflow.ndarray.update import (
 )
 
 __all__ = [
+    "Custom",
     "Flatten",
     "NDArray",
     "abs",

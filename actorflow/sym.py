@@ -19,6 +19,9 @@ from actorflow.symbol.constants import (
     ones,
     zeros,
 )
+from actorflow.symbol.custom import (
+    Custom,
+)
 from actorflow.symbol.files import (
     load,
     load_json,
@@ -202,6 +205,7 @@ __all__ = [
     "Cast",
     "Concat",
     "Convolution",
+    "Custom",
     "Deconvolution",
     "Dropout",
     "ElementWiseSum",

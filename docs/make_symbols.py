@@ -101,6 +101,7 @@ def _namespace(public: dict[str, list[str]]) -> str:
     own = {
         "chain": ["chain"],
         "constants": ["full", "ones", "zeros"],
+        "custom": ["Custom"],
         "files": ["load", "load_json"],
         "naming": ["AttrScope", "NameManager", "Prefix"],
         "symbol": ["Group", "Symbol", "Variable", "var"],

@@ -4,14 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.graph import Entry, Node, gradient
-from actorflow.graph.rewrite import for_inference
+from actorflow.errors import ShapeError
+from actorflow.graph import Entry, Node, gradient, infer_shapes, infer_types, topological
+from actorflow.graph.rewrite import for_binding, for_inference
 from actorflow.ops import ELEMENTWISE, ZerosLike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["backward_heads", "inference_heads", "training_heads"]
+    from actorflow.device import Context
+    from actorflow.ndarray import NDArray
+
+__all__ = ["backward_heads", "bound_heads", "inference_heads", "training_heads"]
+
+
+def bound_heads(
+    heads: Sequence[Entry], arrays: Mapping[Node, NDArray], context: Context
+) -> Sequence[Entry]:
+    """The heads of a graph for one executor, whose operators share no instance with others.
+
+    Args:
+      heads: the heads of the symbol.
+      arrays: the arrays of all variables.
+      context: where it will be computed.
+    """
+    order = topological(heads)
+    if not any(node.operator is not None and node.operator.has_instances for node in order):
+        return heads
+    shapes = infer_shapes(order, {node: each.shape for node, each in arrays.items()})
+    types = infer_types(order, {node: each._block.dtype for node, each in arrays.items()})
+    for node in order:
+        for entry in node.inputs:
+            if entry not in shapes or entry not in types:
+                message = (
+                    f"bind: the shape or the data type of {entry.name!r}, which {node!r} takes, "
+                    "cannot be told from the arguments"
+                )
+                raise ShapeError(message)
+    return for_binding(heads, shapes, types, context)
 
 
 def inference_heads(heads: Sequence[Entry]) -> list[Entry]:

@@ -10,7 +10,12 @@ import numpy as np
 
 from actorflow.engine import Resource, current_engine
 from actorflow.errors import ShapeError
-from actorflow.executor.build import backward_heads, inference_heads, training_heads
+from actorflow.executor.build import (
+    backward_heads,
+    bound_heads,
+    inference_heads,
+    training_heads,
+)
 from actorflow.executor.program import Program
 from actorflow.graph import topological, variables
 from actorflow.ndarray import NDArray, empty, stream, zeros
@@ -60,9 +65,9 @@ class Executor:
         self.grad_arrays = list(grad_arrays)
         self.aux_arrays = list(aux_arrays)
         self._grad_reqs = list(grad_reqs)
-        self._heads = symbol._entries
-        arguments, states = variables(topological(self._heads))
+        arguments, states = variables(topological(symbol._entries))
         self._arguments, self._states = arguments, states
+        self._heads = bound_heads(symbol._entries, self._bound(), context)
         self.outputs = list(outputs)
         names = [node.name for node in arguments]
         self.arg_dict = dict(zip(names, self.arg_arrays, strict=True))

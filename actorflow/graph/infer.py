@@ -98,7 +98,7 @@ class _Inference:
         given = [known.get(entry) for entry in node.inputs]
         try:
             inputs, outputs = rule(operator, given)
-        except (ShapeError, DTypeError) as error:
+        except Exception as error:  # the rule of an operator that a user wrote may raise any
             self._explain(error, node, operator)
             raise
         complete = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorflow.engine import describe_site
 from actorflow.graph.node import Entry, Node, rebuild
 from actorflow.ops import Copy
 
@@ -16,7 +17,31 @@ if TYPE_CHECKING:
 
     Known = dict[Entry, Any]
 
-__all__ = ["drop_identities", "for_inference", "own_heads", "share_common"]
+__all__ = ["drop_identities", "for_binding", "for_inference", "own_heads", "share_common"]
+
+
+def for_binding(
+    heads: Sequence[Entry],
+    shapes: Known,
+    types: Known,
+    context: Any,  # noqa: ANN401 -- graphs do not know contexts
+) -> list[Entry]:
+    """Give each node whose operator `has_instances` an operator of its own."""
+
+    def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
+        operator = node.operator
+        if operator is None or not operator.has_instances:
+            return None
+        bound = operator.at_bind(
+            f"{node.name!r}{describe_site(node.site, verb='made')}",
+            context,
+            [shapes[entry] for entry in node.inputs],
+            [types[entry] for entry in node.inputs],
+            [entry.node.operator for entry in inputs],
+        )
+        return Node(bound, node.name, inputs, node.attributes, node.site).entries()
+
+    return rebuild(heads, change)
 
 
 def for_inference(heads: Sequence[Entry]) -> list[Entry]:

@@ -11,6 +11,7 @@ from actorflow.ops.broadcast import (
 )
 from actorflow.ops.constant import Full
 from actorflow.ops.convolution import Convolution
+from actorflow.ops.custom import Custom, Definition, Instance, custom, register
 from actorflow.ops.deconvolution import Deconvolution
 from actorflow.ops.dense import Dot, FullyConnected
 from actorflow.ops.dropout import Dropout
@@ -105,8 +106,10 @@ __all__ = [
     "Concat",
     "Convolution",
     "Copy",
+    "Custom",
     "DTypeLike",
     "Deconvolution",
+    "Definition",
     "Dot",
     "Dropout",
     "ElementWiseSum",
@@ -121,6 +124,7 @@ __all__ = [
     "FullyConnected",
     "GetItem",
     "Identity",
+    "Instance",
     "LeakyReLU",
     "LinearRegressionOutput",
     "LogSoftmax",
@@ -168,6 +172,7 @@ __all__ = [
     "carve",
     "check_value",
     "coded_shape",
+    "custom",
     "expanded_shape",
     "flattened_shape",
     "from_file",
@@ -175,6 +180,7 @@ __all__ = [
     "is_floating",
     "normalize_axis",
     "prod",
+    "register",
     "reshaped",
     "room",
     "scalar_type",

@@ -14,6 +14,7 @@ import numpy as np
 from actorflow.errors import FormatError, ParameterError
 from actorflow.ops.activation import Activation
 from actorflow.ops.constant import Full
+from actorflow.ops.custom import Custom, from_texts, to_texts
 from actorflow.ops.elementwise import ELEMENTWISE
 from actorflow.ops.file_names import BINARY, CLASSES, MIRRORED, SCALAR, UNARY
 from actorflow.ops.parameters import make, parameters, spelled
@@ -61,6 +62,8 @@ def from_file(op: str, params: Mapping[str, str], n_inputs: int | None = None) -
         return ELEMENTWISE[_ELEMENTWISE[op]]
     if op in _SCALARS:
         return _read_scalar(op, params)
+    if op == "Custom":
+        return from_texts(params)
     if op in _FILLED or op == "_full":
         given = {key: value for key, value in params.items() if key != "ctx"}
         if op in _FILLED:
@@ -83,11 +86,9 @@ def to_file(operator: Operator) -> tuple[str, dict[str, str]]:
     if isinstance(operator, WithScalar):
         return _write_scalar(operator)
     if isinstance(operator, Full):
-        found = spelled(operator)
-        if operator.value in _FILLED_NAMES:
-            found.pop("value", None)
-            return _FILLED_NAMES[operator.value], found
-        return "_full", found
+        return _write_full(operator)
+    if isinstance(operator, Custom):
+        return "Custom", to_texts(operator)
     row = _BY_CLASS.get(type(operator))
     if row is not None:
         found = spelled(operator)
@@ -107,7 +108,7 @@ def to_file(operator: Operator) -> tuple[str, dict[str, str]]:
 
 
 def _names() -> list[str]:
-    return sorted({*_ROWS, *_ELEMENTWISE, *_SCALARS, *_FILLED, "_full"})
+    return sorted({*_ROWS, *_ELEMENTWISE, *_SCALARS, *_FILLED, "_full", "Custom"})
 
 
 def _one_axis(name: str, axis: int | tuple[int, ...]) -> str:
@@ -170,6 +171,14 @@ def _read_scalar(op: str, params: Mapping[str, str]) -> Operator:
     if isinstance(scalar, int) and abs(scalar) > _LARGEST:
         raise ParameterError(f"{op}: scalar {text} is too large")
     return WithScalar(ELEMENTWISE[base], scalar, reverse)
+
+
+def _write_full(operator: Full) -> tuple[str, dict[str, str]]:
+    found = spelled(operator)
+    if operator.value in _FILLED_NAMES:
+        found.pop("value", None)
+        return _FILLED_NAMES[operator.value], found
+    return "_full", found
 
 
 def _write_scalar(operator: WithScalar) -> tuple[str, dict[str, str]]:

@@ -60,6 +60,8 @@ class Operator:
       unread: the inputs of which it uses the shape and the data type alone. `forward` reads none of
         their elements, so any array of that shape will do, one that has no memory of its own too.
       is_loss: whether its gradient ignores what comes from above: it ends a network.
+      has_instances: whether each node of each executor has one of its own, `at_bind`, which keeps
+        something from one run to the next.
       forward: the kernel on the CPU. It takes the inputs, the states, the outputs and its scratch
         space, C-contiguous arrays; it has to fill the outputs completely. What it returns is
         ignored.
@@ -79,6 +81,7 @@ class Operator:
     partial: bool = False
     unread: tuple[str, ...] = ()
     is_loss: bool = False
+    has_instances: bool = False
     forward: Callable[..., object]
 
     def infer_shape(
@@ -184,6 +187,26 @@ class Operator:
 
     def at_inference(self) -> Operator:
         """The operator to use instead when nothing is to be learnt: it has the same outputs."""
+        return self
+
+    def at_bind(
+        self,
+        called: str,
+        context: Any,  # noqa: ANN401 -- contexts are not known here
+        shapes: Sequence[Shape],
+        dtypes: Sequence[np.dtype[Any]],
+        sources: Sequence[Operator | None],
+    ) -> Operator:
+        """The operator to use instead in one executor, if it `has_instances`.
+
+        Args:
+          called: which node it is of, for messages.
+          context: where it will run.
+          shapes, dtypes: of its inputs and states.
+          sources: for each input and state the operator that gives it, as it was bound; None for
+            a variable.
+        """
+        del called, context, shapes, dtypes, sources
         return self
 
     def refuse(self, argument: str, got: Shape, needs: str) -> NoReturn:

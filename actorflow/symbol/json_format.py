@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorflow.errors import FormatError, ParameterError
 from actorflow.graph import Entry, Node, topological, variables
-from actorflow.ops import from_file, to_file
+from actorflow.ops import Custom, from_file, to_file
 from actorflow.symbol.naming import hidden_key, shown_key
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def dumps(heads: Sequence[Entry]) -> str:
     rows = [0]
     for node in order:
         nodes.append(_written(node, numbers))
-        rows.append(rows[-1] + node.n_outputs)
+        # MXNet counts what it hides, too, but what is hidden of these is ours alone.
+        own = isinstance(node.operator, Custom)
+        rows.append(rows[-1] + (node.n_visible if own else node.n_outputs))
     document = {
         "nodes": nodes,
         "arg_nodes": [number for node, number in numbers.items() if node.is_variable],

@@ -17,7 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "research | testing | cli",
         "training",
         "kvstore | io",
-        "executor | optimizer",
+        "executor | operator | optimizer",
         "ndarray | symbol",
         "graph | device",
         "ops | engine | comm",

@@ -54,7 +54,7 @@ def test_every_operator_of_expressions_has_a_row():
     }
     assert kinds - {row.kind.__name__ for row in CLASSES} == {
         # Written by rules of their own.
-        *("Elementwise", "Full", "Operator", "Reduction", "WithScalar"),
+        *("Custom", "Elementwise", "Full", "Operator", "Reduction", "WithScalar"),
         # Of arrays alone, or what gradients are made of.
         *("Arange", "Assign", "Fill", "GetItem", "Normal", "OneHotEncode", "RandInt", "SetItem"),
         *("Shuffle", "SumLike", "Uniform"),

@@ -17,6 +17,8 @@ NO_FUNCTION = {
     # Of arrays alone, whose results have shapes that no expression knows.
     *("Arange", "Assign", "Fill", "GetItem", "Normal", "OneHotEncode", "RandInt", "SetItem"),
     *("Shuffle", "Uniform"),
+    # Its function is written by hand.
+    "Custom",
     # What other operators are made of.
     *("Copy", "Elementwise", "Full", "Operator", "Reduction", "SumLike", "WithScalar"),
     # Optimizers apply them to arrays.
