@@ -1,4 +1,4 @@
-"""Which functions on symbols there are, for `make_symbols`."""
+"""Which functions on symbols and arrays there are, for `make_symbols`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Function:
       aliases: its other names.
       left_out: parameters that a caller does not give.
       any_number: whether it takes any number of symbols.
+      optional: the inputs that some parameters leave out.
+      several: the parameter that makes it have several visible outputs, if there is one.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Function:
     aliases: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     any_number: bool = False
+    optional: tuple[str, ...] = ()
+    several: str = ""
 
     @property
     def is_layer(self) -> bool:
@@ -72,16 +76,21 @@ WEIGHTED = ("data", "weight", "bias")
 
 LAYERS = _some(
     Function("Activation", ops.Activation),
-    Function("Convolution", ops.Convolution, WEIGHTED),
-    Function("Deconvolution", ops.Deconvolution, WEIGHTED),
+    Function("Convolution", ops.Convolution, WEIGHTED, optional=("bias",)),
+    Function("Deconvolution", ops.Deconvolution, WEIGHTED, optional=("bias",)),
     Function("Dropout", ops.Dropout),
     Function("Embedding", ops.Embedding, ("data", "weight")),
-    Function("FullyConnected", ops.FullyConnected, WEIGHTED),
-    Function("LeakyReLU", ops.LeakyReLU, ("data", "gamma")),
+    Function("FullyConnected", ops.FullyConnected, WEIGHTED, optional=("bias",)),
+    Function("LeakyReLU", ops.LeakyReLU, ("data", "gamma"), optional=("gamma",)),
     Function("Pooling", ops.Pooling),
 )
 NORMALIZATION = _some(
-    Function("BatchNorm", ops.BatchNorm, ("data", "gamma", "beta", "moving_mean", "moving_var")),
+    Function(
+        "BatchNorm",
+        ops.BatchNorm,
+        ("data", "gamma", "beta", "moving_mean", "moving_var"),
+        several="output_mean_var",
+    ),
     Function("LRN", ops.LRN),
     Function("log_softmax", ops.LogSoftmax),
     Function("softmax", ops.Softmax),
@@ -108,7 +117,7 @@ SHAPES = _some(
     Function("reshape_like", ops.ReshapeLike, PAIR),
     Function("slice", ops.Slice, aliases=("crop",)),
     Function("slice_axis", ops.SliceAxis),
-    Function("SliceChannel", ops.SliceChannel, aliases=("split",)),
+    Function("SliceChannel", ops.SliceChannel, aliases=("split",), several="num_outputs"),
     Function("SwapAxis", ops.SwapAxis, aliases=("swapaxes",)),
     Function("transpose", ops.Transpose),
 )

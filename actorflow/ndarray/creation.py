@@ -189,14 +189,30 @@ def full(
     return _filled(Fill(value.item()), shape, ctx, dtype, out)
 
 
-def zeros_like(data: NDArray) -> NDArray:
-    """An array of zeros with the shape, data type and context of another."""
-    return zeros(data.shape, data.context, data.dtype)
+def zeros_like(data: NDArray, out: NDArray | None = None) -> NDArray:
+    """An array of zeros with the shape, data type and context of another; `out` to fill instead.
+
+    Raises:
+      ContextError, DTypeError, ShapeError: they are not those of `out`.
+      TypeError: `data` is no array.
+    """
+    return _like("zeros_like", Fill(0), data, out)
 
 
-def ones_like(data: NDArray) -> NDArray:
-    """An array of ones with the shape, data type and context of another."""
-    return ones(data.shape, data.context, data.dtype)
+def ones_like(data: NDArray, out: NDArray | None = None) -> NDArray:
+    """An array of ones with the shape, data type and context of another; `out` to fill instead.
+
+    Raises:
+      ContextError, DTypeError, ShapeError: they are not those of `out`.
+      TypeError: `data` is no array.
+    """
+    return _like("ones_like", Fill(1), data, out)
+
+
+def _like(who: str, operator: Fill, data: NDArray, out: NDArray | None) -> NDArray:
+    if not isinstance(data, NDArray):
+        raise TypeError(f"{who}: data needs to be an NDArray, got {type(data).__name__}")
+    return _filled(operator, data.shape, data.context, data.dtype, out)
 
 
 def arange(

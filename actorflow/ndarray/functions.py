@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorflow import ops
 from actorflow.ndarray.core import ArrayCore
 from actorflow.ndarray.invoke import check_out, invoke, push
 from actorflow.ops import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Flatten",
+    "Reshape",
     "argmax",
     "argmax_channel",
     "argmin",
@@ -102,87 +104,95 @@ def dot(
 
 # -- Reductions --------------------------------------------------------------------------------
 # `axis` is an axis, a tuple of them, or None for all; with `keepdims` the reduced axes stay, with
-# size 1. All axes reduced without it give the shape (1,).
+# size 1, and with `exclude` all axes but those are reduced. All axes reduced give the shape (1,).
 
 
 def sum(
     data: NDArray,
     axis: Axis = None,
     keepdims: bool = False,  # noqa: FBT001, FBT002
+    exclude: bool = False,  # noqa: FBT001, FBT002
     out: NDArray | None = None,
 ) -> NDArray:
     """The sum along axes; int64 for integers and bool."""
-    return _invoke(shared(Sum, axis, keepdims), out, data)
+    return _invoke(shared(Sum, axis, keepdims, exclude), out, data)
 
 
 def prod(
     data: NDArray,
     axis: Axis = None,
     keepdims: bool = False,  # noqa: FBT001, FBT002
+    exclude: bool = False,  # noqa: FBT001, FBT002
     out: NDArray | None = None,
 ) -> NDArray:
     """The product along axes; int64 for integers and bool."""
-    return _invoke(shared(Prod, axis, keepdims), out, data)
+    return _invoke(shared(Prod, axis, keepdims, exclude), out, data)
 
 
 def mean(
     data: NDArray,
     axis: Axis = None,
     keepdims: bool = False,  # noqa: FBT001, FBT002
+    exclude: bool = False,  # noqa: FBT001, FBT002
     out: NDArray | None = None,
 ) -> NDArray:
     """The mean along axes; float64 for integers and bool."""
-    return _invoke(shared(Mean, axis, keepdims), out, data)
+    return _invoke(shared(Mean, axis, keepdims, exclude), out, data)
 
 
 def max(
     data: NDArray,
     axis: Axis = None,
     keepdims: bool = False,  # noqa: FBT001, FBT002
+    exclude: bool = False,  # noqa: FBT001, FBT002
     out: NDArray | None = None,
 ) -> NDArray:
     """The greatest element along axes; a NaN wins."""
-    return _invoke(shared(Max, axis, keepdims), out, data)
+    return _invoke(shared(Max, axis, keepdims, exclude), out, data)
 
 
 def min(
     data: NDArray,
     axis: Axis = None,
     keepdims: bool = False,  # noqa: FBT001, FBT002
+    exclude: bool = False,  # noqa: FBT001, FBT002
     out: NDArray | None = None,
 ) -> NDArray:
     """The least element along axes; a NaN wins."""
-    return _invoke(shared(Min, axis, keepdims), out, data)
+    return _invoke(shared(Min, axis, keepdims, exclude), out, data)
 
 
 def sum_axis(
     data: NDArray,
     axis: Axis = None,
     keepdims: bool = False,  # noqa: FBT001, FBT002
+    exclude: bool = False,  # noqa: FBT001, FBT002
     out: NDArray | None = None,
 ) -> NDArray:
     """Early MXNet's name of `sum`."""
-    return _invoke(shared(Sum, axis, keepdims), out, data)
+    return _invoke(shared(Sum, axis, keepdims, exclude), out, data)
 
 
 def max_axis(
     data: NDArray,
     axis: Axis = None,
     keepdims: bool = False,  # noqa: FBT001, FBT002
+    exclude: bool = False,  # noqa: FBT001, FBT002
     out: NDArray | None = None,
 ) -> NDArray:
     """Early MXNet's name of `max`."""
-    return _invoke(shared(Max, axis, keepdims), out, data)
+    return _invoke(shared(Max, axis, keepdims, exclude), out, data)
 
 
 def min_axis(
     data: NDArray,
     axis: Axis = None,
     keepdims: bool = False,  # noqa: FBT001, FBT002
+    exclude: bool = False,  # noqa: FBT001, FBT002
     out: NDArray | None = None,
 ) -> NDArray:
     """Early MXNet's name of `min`."""
-    return _invoke(shared(Min, axis, keepdims), out, data)
+    return _invoke(shared(Min, axis, keepdims, exclude), out, data)
 
 
 def argmax(
@@ -232,24 +242,54 @@ def norm(
 # -- Shapes ------------------------------------------------------------------------------------
 
 
-def reshape(data: NDArray, shape: Sequence[int]) -> NDArray:
-    """A view of `data` with another shape; see `NDArray.reshape`."""
-    return data.reshape(shape)
+def reshape(
+    data: NDArray,
+    shape: int | Sequence[int] = (),
+    reverse: bool = False,  # noqa: FBT001, FBT002
+    target_shape: int | Sequence[int] = (),
+    keep_highest: bool = False,  # noqa: FBT001, FBT002
+    out: NDArray | None = None,
+) -> NDArray:
+    """A view of `data` with another shape, or a copy in `out`.
+
+    Args:
+      data: the array.
+      shape: the sizes, or one size, in which some numbers have a meaning: 0 keeps the size at its
+        place, -1, once, is what is left; -2 is all axes that are left, -3 two axes merged, -4 an
+        axis split into the two sizes that follow.
+      reverse: read `shape` from the right.
+      target_shape: early MXNet's spelling of `shape`, where one 0 is what is left.
+      keep_highest: the first axis keeps its size, whatever `target_shape` says.
+      out: where the elements go, if they are to be copied.
+    """
+    operator = ops.Reshape.of(
+        shape=shape, reverse=reverse, target_shape=target_shape, keep_highest=keep_highest
+    )
+    return _reshaped(operator, data, out)
 
 
-def flatten(data: NDArray) -> NDArray:
-    """A view of `data` with two axes: the first, and all others as one."""
-    return data.flatten()
+Reshape = reshape
 
 
-def Flatten(data: NDArray) -> NDArray:  # noqa: N802
-    """Early MXNet's name of `flatten`."""
-    return data.flatten()
+def flatten(data: NDArray, out: NDArray | None = None) -> NDArray:
+    """A view of `data` with two axes, the first and all others as one; or a copy in `out`."""
+    return _reshaped(shared(ops.Flatten), data, out)
 
 
-def expand_dims(data: NDArray, axis: int) -> NDArray:
-    """A view of `data` with an axis of size 1 put in at `axis`."""
-    return data.expand_dims(axis)
+Flatten = flatten
+
+
+def expand_dims(data: NDArray, axis: int, out: NDArray | None = None) -> NDArray:
+    """A view of `data` with an axis of size 1 put in at `axis`, or a copy in `out`."""
+    return _reshaped(ops.ExpandDims.of(axis=axis), data, out)
+
+
+def _reshaped(operator: Operator, data: NDArray, out: NDArray | None) -> NDArray:
+    """What an operator gives that changes the shape alone."""
+    _require_array(operator.name, "data", data)
+    if out is not None:
+        return _invoke(operator, out, data)
+    return data._reshaped(operator.output_shape(data._shape))
 
 
 def transpose(

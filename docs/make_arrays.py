@@ -1,0 +1,221 @@
+"""Writes the functions on arrays that apply an operator, for `make_symbols`.
+
+Functions that are written by hand, since they have shorter ways to the engine or give views, stay
+where they are.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from actorflow.ops import Operator
+from docs.make_parts import (
+    ORIGIN,
+    ROOT,
+    aliases,
+    argument,
+    by_kind,
+    described,
+    description,
+    listed,
+    making,
+    namespace,
+    parameter,
+    shown,
+)
+from docs.symbol_tables import BINARY, MODULES, Function, Module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BY_HAND = (
+    "apply",
+    "array",
+    "binary",
+    "creation",
+    "custom",
+    "functions",
+    "serialize",
+    "unary",
+    "update",
+)
+"""The modules that are written by hand and whose public names are those of `af.nd`."""
+
+UNION = "NDArray | list[NDArray]"
+TRAIN = "    is_train: bool = False,"
+
+
+def written() -> dict[Path, str]:
+    """Every file that is generated, with its text."""
+    public = {f"actorflow.ndarray.{name}": _names(name) for name in BY_HAND}
+    known = {name for found in public.values() for name in found}
+    files = {}
+    for module in MODULES:
+        functions = [each for each in module.functions if each.name not in known]
+        if not functions:
+            continue
+        text = "\n\n\n".join("\n".join(_function(each)) for each in functions) + "\n"
+        names = by_kind(name for each in functions for name in (each.name, *each.aliases))
+        public[f"actorflow.ndarray.{module.name}"] = names
+        head = _head(module, text, names)
+        files[ROOT / "actorflow" / "ndarray" / f"{module.name}.py"] = head + text
+    path, text, names = _pairs()
+    files[path] = text
+    public["actorflow.ndarray.pairs"] = names
+    doc = "Arrays whose content may still be computed: early MXNet's `mx.nd`."
+    files[ROOT / "actorflow" / "nd.py"] = namespace(doc, public)
+    return files
+
+
+def _names(module: str) -> list[str]:
+    found: list[str] = import_module(f"actorflow.ndarray.{module}").__all__
+    return found
+
+
+def _pairs() -> tuple[Path, str, list[str]]:
+    """The other names of functions of two operands, which are written by hand."""
+    others = {name: found for name, (_, found) in BINARY.items() if found}
+    names = by_kind(name for found in others.values() for name in found)
+    imports = "".join(f"    {name},\n" for name in by_kind(others))
+    lines = [f"{other} = {name}" for name, found in others.items() for other in found]
+    text = (
+        '"""Other names of functions of two operands."""\n\n'
+        f"{ORIGIN}\n"
+        f"from actorflow.ndarray.binary import (\n{imports})\n\n"
+        + listed(names)
+        + "\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+    return ROOT / "actorflow" / "ndarray" / "pairs.py", text, names
+
+
+def _head(module: Module, text: str, names: list[str]) -> str:
+    kit = [name for name in ("layer", "several", "variadic") if f" {name}(" in text]
+    types = []
+    if "Sequence[" in text or re.search(r": Sizes\b", text):
+        types.append("    from collections.abc import Sequence")
+    if types:
+        types[-1] += "\n"
+    types.append("    from actorflow.ndarray.array import NDArray")
+    if "DTypeLike" in text:
+        types.append("    from actorflow.ops import DTypeLike")
+    if re.search(r": Sizes\b", text):
+        types.append("\n    Sizes = int | Sequence[int]")
+    typing = "TYPE_CHECKING, Literal, overload" if "@overload" in text else "TYPE_CHECKING"
+    return "\n".join(
+        [
+            f'"""{module.doc}"""\n',
+            ORIGIN,
+            "from __future__ import annotations\n",
+            f"from typing import {typing}\n",
+            "from actorflow import ops",
+            f"from actorflow.ndarray.kit import {', '.join(kit)}",
+            "\nif TYPE_CHECKING:",
+            *types,
+            "",
+            listed(names) + "\n\n",
+        ]
+    )
+
+
+# -- Functions ---------------------------------------------------------------------------------
+
+
+def _function(function: Function) -> list[str]:
+    lines = [*_signature(function, _result(function)), *_docstring(function), *_body(function)]
+    return [*_overloads(function), *lines, *aliases(function.name, function.aliases)]
+
+
+def learns(kind: type[Operator]) -> bool:
+    """Whether an operator does something else in training."""
+    return kind.at_inference is not Operator.at_inference
+
+
+def _result(function: Function) -> str:
+    return UNION if function.several else "NDArray"
+
+
+def _overloads(function: Function) -> Iterator[str]:
+    """What a flag that shows more outputs makes of the result."""
+    if not function.several or shown(function)[function.several].type != "bool":
+        return
+    for value, result in (("False", "NDArray"), ("True", "list[NDArray]")):
+        default = " = False" if value == "False" else ""
+        for line in _signature(function, result):
+            name = line.strip().partition(":")[0]
+            if name == function.several:
+                yield f"    {name}: Literal[{value}]{default},"
+            elif line.startswith("def "):
+                yield from ("@overload", line)
+            elif line.startswith(")"):
+                yield from (f"{line} ...", "", "")
+            else:
+                yield line
+
+
+def _signature(function: Function, result: str) -> list[str]:
+    fields = shown(function)
+    lines = [f"def {function.name}("]
+    if function.any_number:
+        lines.append("    *args: NDArray,")
+        lines.append("    num_args: int | None = None,")
+    for name in function.inputs:
+        missing = " | None = None" if name in function.optional else ""
+        lines.append(f"    {name}: NDArray{missing},")
+    starred = function.any_number
+    for name, field in fields.items():
+        if not starred and (function.is_layer or field.type == "bool"):
+            lines.append("    *,")
+            starred = True
+        lines.append(parameter(name, field))
+    if not starred:
+        lines.append("    *,")
+    if learns(function.kind):
+        lines.append(TRAIN)
+    several = "Sequence[NDArray] | " if function.several else ""
+    lines.append(f"    out: NDArray | {several}None = None,")
+    return [*lines, f") -> {result}:"]
+
+
+def _docstring(function: Function) -> list[str]:
+    lines = description(function)
+    if function.any_number:
+        lines += argument("args", "the arrays")
+        lines += argument("num_args", "how many there are, for those who say so")
+    always = [name for name in function.inputs if name not in function.optional]
+    states = [name for name in always if name in function.kind.auxiliary]
+    inputs = [name for name in always if name not in states]
+    if inputs:
+        lines += argument(", ".join(inputs), "the inputs" if inputs[1:] else "the input")
+    if function.optional:
+        lines += argument(", ".join(function.optional), "an input that only some parameters need")
+    if states:
+        lines += argument(", ".join(states), "the states, which is_train updates")
+    lines += described(function)
+    if learns(function.kind):
+        lines += argument("is_train", "do what is done in training")
+    if function.several:
+        lines += argument("out", "where the results go, a list if there are several")
+    else:
+        lines += argument("out", "where the result goes; it may be an input")
+    lines += [
+        "",
+        "    Raises:",
+        "      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.",
+    ]
+    return [*lines, '    """']
+
+
+def _body(function: Function) -> list[str]:
+    if function.any_number:
+        given = "".join(f", {name}={name}" for name in shown(function))
+        return [f"    return variadic(ops.{function.kind.__name__}, args, num_args, out{given})"]
+    inputs = "".join(f", {name}" for name in function.inputs)
+    training = ", is_train=is_train" if learns(function.kind) else ""
+    call = "several" if function.several else "layer"
+    last = f"    return {call}(operator, out{inputs}{training})"
+    return [*making(function), last]
