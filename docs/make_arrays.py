@@ -44,6 +44,15 @@ BY_HAND = (
 )
 """The modules that are written by hand and whose public names are those of `af.nd`."""
 
+RAISES = """
+`out` is where the result goes instead of into a new array. It may be or overlap an input, but not
+a state. What `is_train` chooses is what `Executor.forward` takes it for.
+
+Each raises in the call: `ParameterError` if a parameter is not valid, `TypeError` if an array is
+missing or superfluous or is none, `ShapeError`, `DTypeError` and `ContextError` if the arrays or
+`out` do not fit, and `ValueError` if what is written is not writable or is memory of something
+else that is written. Wrong values, such as an index, fail the operation, where it is waited for.
+"""
 UNION = "NDArray | list[NDArray]"
 TRAIN = "    is_train: bool = False,"
 
@@ -108,7 +117,7 @@ def _head(module: Module, text: str, names: list[str]) -> str:
     typing = "TYPE_CHECKING, Literal, overload" if "@overload" in text else "TYPE_CHECKING"
     return "\n".join(
         [
-            f'"""{module.doc}"""\n',
+            f'"""{module.doc}\n{RAISES}"""\n',
             ORIGIN,
             "from __future__ import annotations\n",
             f"from typing import {typing}\n",
@@ -202,11 +211,6 @@ def _docstring(function: Function) -> list[str]:
         lines += argument("out", "where the results go, a list if there are several")
     else:
         lines += argument("out", "where the result goes; it may be an input")
-    lines += [
-        "",
-        "    Raises:",
-        "      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.",
-    ]
     return [*lines, '    """']
 
 

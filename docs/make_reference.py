@@ -29,7 +29,7 @@ INTRODUCTION = """# Operators
 
 What each operator takes, gives and means, and what MXNet's symbol files call it. `af.sym` has a
 function of symbols for each, and `af.nd` one of arrays; the rules of optimizers have the latter
-only. Sizes and data types that do not fit are errors of the call, or of `infer_shape`.
+only. Shapes and data types that do not fit are errors of the call, or of `infer_shape`.
 
 On arrays an operator is what it is in prediction, unless `is_train=True` says otherwise.
 
@@ -109,29 +109,40 @@ def _facts(function: Function) -> Iterator[tuple[str, str]]:
     yield "inputs", found
     optional = [
         ("auxiliary states", _names(variants, lambda each: each.auxiliary)),
-        ("outputs", _names(variants, _visible)),
+        ("outputs", _outputs(function, variants)),
         ("hidden outputs", _names(variants, lambda each: each.outputs[len(_visible(each)) :])),
     ]
     yield from ((what, text) for what, text in optional if text)
-    if function.kind is ops.SliceChannel:
-        yield "", "as many outputs as `num_outputs` says"
     if function.any_number:
         has = bool(_with_gradient(variants[""]))
-        yield "gradient", "of all inputs" if has else "none"
+        yield "gradient of", "all inputs" if has else "none"
     else:
-        yield "gradient", _names(variants, _with_gradient) or "none"
-    if text := _names(variants, lambda each: ("yes",) if each.draws else ()):
-        yield "draws random numbers", text.replace("`yes`", "yes") + ", in training"
+        yield "gradient of", _names(variants, _with_gradient) or "none"
     if function.kind.at_inference is not Operator.at_inference:
-        yield "training", "differs from prediction"
+        yield "in training", "another operator than in prediction"
+    draws = [
+        ("draws in training", _names(variants, _draws)),
+        ("draws in prediction", _names(variants, lambda each: _draws(each.at_inference()))),
+    ]
+    yield from ((what, text.replace("`yes`", "yes")) for what, text in draws if text)
     if any(each.is_loss for each in variants.values()):
         yield "loss", "its gradient takes nothing from above"
     files = [name for row in CLASSES if row.kind is function.kind for name in row.names]
     yield "in files", ", ".join(f"`{name}`" for name in files)
 
 
+def _outputs(function: Function, variants: dict[str, Operator]) -> str:
+    if function.several and shown(function)[function.several].type == "int":
+        return f"as many as `{function.several}` says"
+    return _names(variants, _visible)
+
+
 def _visible(operator: Operator) -> tuple[str, ...]:
     return operator.outputs[: len(operator.outputs) - operator.hidden]
+
+
+def _draws(operator: Operator) -> tuple[str, ...]:
+    return ("yes",) if operator.draws else ()
 
 
 def _with_gradient(operator: Operator) -> tuple[str, ...]:

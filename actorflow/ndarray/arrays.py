@@ -1,4 +1,13 @@
-"""Sums of many, bounds, and arrays like another."""
+"""Sums of many, bounds, and arrays like another.
+
+`out` is where the result goes instead of into a new array. It may be or overlap an input, but not
+a state. What `is_train` chooses is what `Executor.forward` takes it for.
+
+Each raises in the call: `ParameterError` if a parameter is not valid, `TypeError` if an array is
+missing or superfluous or is none, `ShapeError`, `DTypeError` and `ContextError` if the arrays or
+`out` do not fit, and `ValueError` if what is written is not writable or is memory of something
+else that is written. Wrong values, such as an index, fail the operation, where it is waited for.
+"""
 
 # Written by docs/make_symbols.py from what the operators say of their parameters:
 # change it there, and run `make symbols`.
@@ -31,9 +40,6 @@ def ElementWiseSum(
       args: the arrays.
       num_args: how many there are, for those who say so.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     return variadic(ops.ElementWiseSum, args, num_args, out)
 
@@ -51,9 +57,6 @@ def identity(
     Args:
       data: the input.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Identity.of()
     return layer(operator, out, data)

@@ -198,10 +198,10 @@ def _inferred(
             message = f"{operator.name}: {name} has shape {shape}, but needs {needs}"
             raise ShapeError(message)
     for name, dtype, kind in zip(names, dtypes, needed_types, strict=True):
-        if dtype != kind:
+        if kind is None or dtype != kind:  # NumPy takes None for float64
             message = f"{operator.name}: {name} is {dtype.name}, but needs {kind}"
             raise DTypeError(message)
-    if None in found or None in types:
+    if any(each is None for each in (*found, *types)):
         message = f"{operator.name}: cannot tell the shapes and data types of its outputs"
         raise ShapeError(message)
     return found, types, operator.scratch(shapes, dtypes)  # type: ignore[return-value]

@@ -1,4 +1,13 @@
-"""Layers of networks."""
+"""Layers of networks.
+
+`out` is where the result goes instead of into a new array. It may be or overlap an input, but not
+a state. What `is_train` chooses is what `Executor.forward` takes it for.
+
+Each raises in the call: `ParameterError` if a parameter is not valid, `TypeError` if an array is
+missing or superfluous or is none, `ShapeError`, `DTypeError` and `ContextError` if the arrays or
+`out` do not fit, and `ValueError` if what is written is not writable or is memory of something
+else that is written. Wrong values, such as an index, fail the operation, where it is waited for.
+"""
 
 # Written by docs/make_symbols.py from what the operators say of their parameters:
 # change it there, and run `make symbols`.
@@ -53,9 +62,6 @@ def Activation(
       data: the input.
       act_type: the function; 'relu', 'sigmoid', 'tanh', 'softrelu' or 'softsign'.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Activation.of(act_type=act_type)
     return layer(operator, out, data)
@@ -103,9 +109,6 @@ def Convolution(
       no_bias: leave the bias out.
       layout: how the data lies; only the channels before the sizes; 'NCW', 'NCHW' or 'NCDHW'.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Convolution.of(
         kernel=kernel,
@@ -166,9 +169,6 @@ def Deconvolution(
       no_bias: leave the bias out.
       layout: how the data lies; only the channels before the sizes; 'NCW', 'NCHW' or 'NCDHW'.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Deconvolution.of(
         kernel=kernel,
@@ -212,9 +212,6 @@ def Dropout(
       cudnn_off: for files that have it: no effect.
       is_train: do what is done in training.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Dropout.of(p=p, mode=mode, axes=axes, cudnn_off=cudnn_off)
     return layer(operator, out, data, is_train=is_train)
@@ -244,9 +241,6 @@ def Embedding(
         'float16', 'uint8', 'int32', 'int8', 'int64' or 'bool'.
       sparse_grad: a sparse gradient, which there is not: needs False.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Embedding.of(
         input_dim=input_dim,
@@ -280,9 +274,6 @@ def FullyConnected(
       no_bias: leave the bias out.
       flatten: take all axes of the data but the first as one.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.FullyConnected.of(num_hidden=num_hidden, no_bias=no_bias, flatten=flatten)
     return layer(operator, out, data, weight, bias)
@@ -320,9 +311,6 @@ def LeakyReLU(
       upper_bound: the greatest slope that rrelu draws; a number.
       is_train: do what is done in training.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.LeakyReLU.of(
         act_type=act_type,
@@ -370,9 +358,6 @@ def Pooling(
       count_include_pad: whether a mean counts the padding; it does if not given; True or False.
       layout: how the data lies; only the channels before the sizes; 'NCW', 'NCHW' or 'NCDHW'.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Pooling.of(
         kernel=kernel,

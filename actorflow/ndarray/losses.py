@@ -1,4 +1,13 @@
-"""Where gradients begin and end."""
+"""Where gradients begin and end.
+
+`out` is where the result goes instead of into a new array. It may be or overlap an input, but not
+a state. What `is_train` chooses is what `Executor.forward` takes it for.
+
+Each raises in the call: `ParameterError` if a parameter is not valid, `TypeError` if an array is
+missing or superfluous or is none, `ShapeError`, `DTypeError` and `ContextError` if the arrays or
+`out` do not fit, and `ValueError` if what is written is not writable or is memory of something
+else that is written. Wrong values, such as an index, fail the operation, where it is waited for.
+"""
 
 # Written by docs/make_symbols.py from what the operators say of their parameters:
 # change it there, and run `make symbols`.
@@ -36,9 +45,6 @@ def BlockGrad(
     Args:
       data: the input.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.BlockGrad.of()
     return layer(operator, out, data)
@@ -63,9 +69,6 @@ def LinearRegressionOutput(
       data, label: the inputs.
       grad_scale: what the gradient is multiplied by; a number.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.LinearRegressionOutput.of(grad_scale=grad_scale)
     return layer(operator, out, data, label)
@@ -87,9 +90,6 @@ def LogisticRegressionOutput(
       data, label: the inputs.
       grad_scale: what the gradient is multiplied by; a number.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.LogisticRegressionOutput.of(grad_scale=grad_scale)
     return layer(operator, out, data, label)
@@ -111,9 +111,6 @@ def MAERegressionOutput(
       data, label: the inputs.
       grad_scale: what the gradient is multiplied by; a number.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.MAERegressionOutput.of(grad_scale=grad_scale)
     return layer(operator, out, data, label)
@@ -138,9 +135,6 @@ def MakeLoss(
       valid_thresh: what an element has to be above to count; a number.
       normalization: what the gradient is divided by; 'null', 'batch' or 'valid'.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.MakeLoss.of(
         grad_scale=grad_scale,
@@ -193,9 +187,6 @@ def SoftmaxOutput(
       smooth_alpha: how much of a label is given to the other classes, evenly; a number of at least
         0 and at most 1.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.SoftmaxOutput.of(
         grad_scale=grad_scale,

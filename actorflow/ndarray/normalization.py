@@ -1,4 +1,13 @@
-"""Layers that normalize."""
+"""Layers that normalize.
+
+`out` is where the result goes instead of into a new array. It may be or overlap an input, but not
+a state. What `is_train` chooses is what `Executor.forward` takes it for.
+
+Each raises in the call: `ParameterError` if a parameter is not valid, `TypeError` if an array is
+missing or superfluous or is none, `ShapeError`, `DTypeError` and `ContextError` if the arrays or
+`out` do not fit, and `ValueError` if what is written is not writable or is memory of something
+else that is written. Wrong values, such as an index, fail the operation, where it is waited for.
+"""
 
 # Written by docs/make_symbols.py from what the operators say of their parameters:
 # change it there, and run `make symbols`.
@@ -109,9 +118,6 @@ def BatchNorm(
       cudnn_off: taken for MXNet's sake, and not used.
       is_train: do what is done in training.
       out: where the results go, a list if there are several.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.BatchNorm.of(
         eps=eps,
@@ -144,9 +150,6 @@ def log_softmax(
         'int8', 'int64' or 'bool'.
       use_length: not supported but False.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.LogSoftmax.of(
         axis=axis,
@@ -181,9 +184,6 @@ def LRN(
       beta: the exponent; a number.
       knorm: what is added to the squares; a number.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.LRN.of(nsize=nsize, alpha=alpha, beta=beta, knorm=knorm)
     return layer(operator, out, data)
@@ -211,9 +211,6 @@ def softmax(
         'int8', 'int64' or 'bool'.
       use_length: not supported but False.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Softmax.of(
         axis=axis,
@@ -239,9 +236,6 @@ def SoftmaxActivation(
       mode: instance: the sum over all of a sample is 1; channel: that over the channels; 'instance'
         or 'channel'.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.SoftmaxActivation.of(mode=mode)
     return layer(operator, out, data)

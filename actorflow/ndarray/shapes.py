@@ -1,4 +1,13 @@
-"""Symbols in other shapes, cut and put together."""
+"""Symbols in other shapes, cut and put together.
+
+`out` is where the result goes instead of into a new array. It may be or overlap an input, but not
+a state. What `is_train` chooses is what `Executor.forward` takes it for.
+
+Each raises in the call: `ParameterError` if a parameter is not valid, `TypeError` if an array is
+missing or superfluous or is none, `ShapeError`, `DTypeError` and `ContextError` if the arrays or
+`out` do not fit, and `ValueError` if what is written is not writable or is memory of something
+else that is written. Wrong values, such as an index, fail the operation, where it is waited for.
+"""
 
 # Written by docs/make_symbols.py from what the operators say of their parameters:
 # change it there, and run `make symbols`.
@@ -53,9 +62,6 @@ def broadcast_axis(
       axis: the axes to repeat, each of size 1; integers.
       size: how long each of them becomes; integers.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.BroadcastAxis.of(axis=axis, size=size)
     return layer(operator, out, data)
@@ -79,9 +85,6 @@ def broadcast_like(
       lhs_axes: the axes of lhs to repeat, each of size 1; None for all that differ; integers.
       rhs_axes: the axes of rhs whose sizes they get; integers.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.BroadcastLike.of(lhs_axes=lhs_axes, rhs_axes=rhs_axes)
     return layer(operator, out, lhs, rhs)
@@ -100,9 +103,6 @@ def Cast(
       dtype: the data type to convert to; 'float32', 'float64', 'float16', 'uint8', 'int32', 'int8',
         'int64' or 'bool'.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Cast.of(dtype=dtype)
     return layer(operator, out, data)
@@ -126,9 +126,6 @@ def Concat(
       num_args: how many there are, for those who say so.
       dim: the axis, as symbols spell it; an integer.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     return variadic(ops.Concat, args, num_args, out, dim=dim)
 
@@ -148,9 +145,6 @@ def flip(
       data: the input.
       axis: the axis or axes to turn round; integers.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Flip.of(axis=axis)
     return layer(operator, out, data)
@@ -170,9 +164,6 @@ def reshape_like(
     Args:
       lhs, rhs: the inputs.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.ReshapeLike.of()
     return layer(operator, out, lhs, rhs)
@@ -195,9 +186,6 @@ def slice(
       end: where the part ends; None for the end of an axis; integers, or None, one for each axis.
       step: the distances; 1 where there is none; integers, or None, one for each axis.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.Slice.of(begin=begin, end=end, step=step)
     return layer(operator, out, data)
@@ -222,9 +210,6 @@ def slice_axis(
       begin: where the part begins; negative: counted from the end; an integer.
       end: where it ends; None for the end of the axis; an integer.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.SliceAxis.of(axis=axis, begin=begin, end=end)
     return layer(operator, out, data)
@@ -246,9 +231,6 @@ def SliceChannel(
       axis: the axis that is cut; an integer.
       squeeze_axis: leave the axis out; each part then needs length 1.
       out: where the results go, a list if there are several.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.SliceChannel.of(num_outputs=num_outputs, axis=axis, squeeze_axis=squeeze_axis)
     return several(operator, out, data)
@@ -271,9 +253,6 @@ def SwapAxis(
       dim1: the one axis; an integer.
       dim2: the other axis; an integer.
       out: where the result goes; it may be an input.
-
-    Raises:
-      TypeError, ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
     operator = ops.SwapAxis.of(dim1=dim1, dim2=dim2)
     return layer(operator, out, data)

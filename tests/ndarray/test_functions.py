@@ -30,7 +30,7 @@ def test_reductions(engine, name):
             same(getattr(nd.array(x), name)(axis=axis, keepdims=keepdims), expected)
             kind = "int64" if name.startswith("arg") else "float32"
             out = nd.empty(np.atleast_1d(expected).shape, dtype=kind)
-            assert getattr(nd, name)(nd.array(x), axis, keepdims, out) is out
+            assert getattr(nd, name)(nd.array(x), axis, keepdims, out=out) is out
             same(out, expected)
     with pytest.raises(ShapeError, match=f"^{name}: axis 5 is out of range"):
         getattr(nd, name)(nd.array(x), axis=5)
