@@ -52,7 +52,7 @@ fix: $(VENV)/has-dev ## let the linter and the formatter mend what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-symbols: $(VENV)/has-test ## write the functions on symbols from the operators' parameters
+symbols: $(VENV)/has-test ## write functions and pages from what the operators say of themselves
 	$(BIN)/python -m docs.make_symbols
 
 bench: $(VENV)/has-examples ## measure, beside the peers that are installed

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from actorflow.device import as_context
+from actorflow.engine import describe_site
 from actorflow.errors import ContextError, DTypeError, ShapeError
 from actorflow.executor.executor import Executor
+from actorflow.graph import topological, variables
 from actorflow.ndarray import NDArray, empty, zeros
+from actorflow.symbol import shape_hint, type_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorflow.device import Context
+    from actorflow.graph import Node
     from actorflow.ops import DTypeLike, Shape
     from actorflow.symbol import Symbol
 
@@ -29,21 +33,27 @@ def bind(
     args_grad: Sequence[NDArray | None] | Mapping[str, NDArray] | None = None,
     grad_req: str | Sequence[str] | Mapping[str, str] = "write",
     aux_states: Sequence[NDArray] | Mapping[str, NDArray] | None = None,
+    *,
+    hinted: bool = True,
 ) -> Executor:
-    """See `Symbol.bind`."""
+    """See `Symbol.bind`. With `hinted` the arrays have to be what the variables say of them."""
     context = as_context(ctx, "bind")
+    nodes = _variables("bind", symbol)
     arguments = symbol.list_arguments()
     states = symbol.list_auxiliary_states()
     arrays = _in_order("args", arguments, args)
-    auxiliary = _in_order("aux_states", states, aux_states or {})
+    auxiliary = _in_order("aux_states", states, {} if aux_states is None else aux_states)
     for kind, names, found in (("args", arguments, arrays), ("aux_states", states, auxiliary)):
         missing = [name for name, each in zip(names, found, strict=True) if each is None]
         if missing:
             message = f"bind: {kind} lacks {', '.join(missing)}"
             raise ValueError(message)
-    grads = _in_order("args_grad", arguments, args_grad or {})
-    reqs = _requests(arguments, grads, grad_req)
+    grads = _in_order("args_grad", arguments, {} if args_grad is None else args_grad)
+    reqs = _requests("bind", arguments, grads, grad_req)
     whole: list[Any] = [*arrays, *auxiliary]
+    if hinted:
+        for node, each in zip(nodes, whole, strict=True):
+            _check_hints(node, each)
     outputs = _outputs(symbol, context, dict(zip((*arguments, *states), whole, strict=True)))
     for name, array, grad in zip(arguments, whole, grads, strict=False):
         if grad is not None:
@@ -69,6 +79,7 @@ def simple_bind(
 ) -> Executor:
     """See `Symbol.simple_bind`."""
     context = as_context(ctx, "simple_bind")
+    _variables("simple_bind", symbol)
     arguments = symbol.list_arguments()
     states = symbol.list_auxiliary_states()
     arg_shapes, out_shapes, aux_shapes = symbol.infer_shape_partial(**shapes)
@@ -93,7 +104,7 @@ def simple_bind(
             (empty, out_shapes, out_types),
         )
     ]
-    reqs = _requests(arguments, made[0], grad_req)
+    reqs = _requests("simple_bind", arguments, made[0], grad_req)
     grads = [
         None if req == "null" else zeros(each.shape, context, each._block.dtype)
         for each, req in zip(made[0], reqs, strict=True)
@@ -118,6 +129,39 @@ def _types(
     return found
 
 
+def _variables(who: str, symbol: Symbol) -> list[Node]:
+    """The nodes of the arguments, and then of the states.
+
+    Raises:
+      ValueError: two have one name, so that nobody could tell their arrays apart.
+    """
+    nodes = [node for part in variables(topological(symbol._entries)) for node in part]
+    found: dict[str, Node] = {}
+    for node in nodes:
+        before = found.setdefault(node.name, node)
+        if before is not node:
+            places = [
+                f"\n  one{describe_site(each.site, verb='made')}"
+                for each in (before, node)
+                if each.site
+            ]
+            message = f"{who}: two variables of {symbol!r} are called {node.name!r}"
+            raise ValueError(message + "".join(places))
+    return nodes
+
+
+def _check_hints(node: Node, array: NDArray) -> None:
+    """Raise unless an array has the shape and the data type that its variable was made with."""
+    shape, dtype = shape_hint(node), type_hint(node)
+    made = describe_site(node.site, verb="made")
+    if shape is not None and shape != array.shape:
+        message = f"bind: {node.name} has shape {array.shape}, but its variable has {shape}{made}"
+        raise ShapeError(message)
+    if dtype is not None and dtype != array.dtype:
+        message = f"bind: {node.name} is {array.dtype.name}, but its variable is {dtype.name}{made}"
+        raise DTypeError(message)
+
+
 def _in_order(
     what: str,
     names: Sequence[str],
@@ -131,6 +175,10 @@ def _in_order(
                 raise ValueError(message)
         found = [given.get(name) for name in names]
     else:
+        if not isinstance(given, Iterable) or isinstance(given, NDArray | str):
+            kind = type(given).__name__
+            message = f"bind: {what} needs arrays in a list or by name, got a {kind}"
+            raise TypeError(message)
         found = list(given)
         if len(found) != len(names):
             message = f"bind: {what} has {len(found)} arrays for {len(names)}: {', '.join(names)}"
@@ -143,6 +191,7 @@ def _in_order(
 
 
 def _requests(
+    who: str,
     names: Sequence[str],
     grads: Sequence[NDArray | None],
     grad_req: str | Sequence[str] | Mapping[str, str],
@@ -152,14 +201,15 @@ def _requests(
     elif isinstance(grad_req, Mapping):
         unknown = [name for name in grad_req if name not in names]
         if unknown:
-            message = f"bind: grad_req has {unknown[0]!r}, but there are {', '.join(names)}"
+            message = f"{who}: grad_req has {unknown[0]!r}, but there are {', '.join(names)}"
             raise ValueError(message)
         reqs = [grad_req.get(name, "null") for name in names]
     else:
-        reqs = list(grad_req or ())
+        # Anything else is refused below, as what it is.
+        reqs = list(grad_req) if isinstance(grad_req, Iterable) else [repr(grad_req)]
     if len(reqs) != len(names) or any(req not in GRAD_REQS for req in reqs):
         message = (
-            f"bind: grad_req takes 'write', 'add' or 'null' for each argument, got {grad_req!r}"
+            f"{who}: grad_req takes 'write', 'add' or 'null' for each argument, got {grad_req!r}"
         )
         raise ValueError(message)
     return ["null" if grad is None else req for grad, req in zip(grads, reqs, strict=True)]

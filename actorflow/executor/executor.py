@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actorflow.engine import Resource, current_engine
-from actorflow.errors import ShapeError
+from actorflow.errors import DTypeError, ShapeError
 from actorflow.executor.build import (
     backward_heads,
     bound_heads,
@@ -126,9 +126,10 @@ class Executor:
           `outputs`.
 
         Raises:
-          ValueError: there is no such argument.
+          ValueError: there is no such argument, or its array is not writable.
           TypeError: something is no array.
           ShapeError: an array has another shape than the argument.
+          DTypeError: a NumPy array holds something else than real numbers.
         """
         self._feed(kwargs)
         program = self._program(training=is_train)
@@ -249,12 +250,18 @@ class Executor:
             if not isinstance(value, NDArray | np.ndarray):
                 message = f"forward: {name} has to be an NDArray or NumPy array, got {value!r}"
                 raise TypeError(message)
+            if value.dtype.kind not in "biuf":
+                message = f"forward: {name} is of {value.dtype}, but needs real numbers"
+                raise DTypeError(message)
             if value.shape != arguments[name].shape:
                 message = (
                     f"forward: {name} has shape {value.shape}, but was bound with "
                     f"{arguments[name].shape}"
                 )
                 raise ShapeError(message)
+            if not arguments[name]._writable:
+                message = f"forward: {name} was bound to an array that is not writable"
+                raise ValueError(message)
         for name, value in given.items():
             arguments[name][:] = value
 
@@ -368,7 +375,10 @@ class Executor:
             for grad, shape in zip(self.grad_arrays, arg_shapes, strict=True)
         ]
         states = [fitted(a, s) for a, s in zip(self.aux_arrays, aux_shapes, strict=True)]
-        return self.symbol.bind(self.context, args, grads, self._grad_reqs, states)
+        from actorflow.executor.bind import bind  # noqa: PLC0415 -- it makes executors
+
+        # Who names a shape here means it, whatever the variable was made with.
+        return bind(self.symbol, self.context, args, grads, self._grad_reqs, states, hinted=False)
 
     def debug_str(self) -> str:
         """The plan as text: every operator in its order, and how much memory there is."""

@@ -64,7 +64,7 @@ def apply(
     Raises:
       TypeError: an input is not a symbol of one output.
     """
-    check_attributes(operator.name, attr or {})
+    check_attributes(operator.name, attr)
     names = (*operator.inputs, *operator.auxiliary)
     attributes = current_attributes(attr)
     site = capture_line()

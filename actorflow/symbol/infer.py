@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import ShapeError
 from actorflow.graph import Entry, Node, infer_shapes, infer_types, topological, variables
-from actorflow.ops import as_dtype, as_shape
+from actorflow.ops import DTYPES, as_dtype, as_shape
 from actorflow.symbol.compose import refuse_unknown
 
 if TYPE_CHECKING:
@@ -36,9 +36,17 @@ def shape_hint(node: Node) -> Shape | None:
 
 
 def type_hint(node: Node) -> np.dtype[Any] | None:
-    """The data type that a variable was given when it was made."""
+    """The data type that a variable was given when it was made.
+
+    Raises:
+      DTypeError: the attribute is neither MXNet's number of a data type nor its name.
+    """
     text = node.attributes.get("__dtype__")
-    return None if text is None else as_dtype(text, node.name)
+    if text is None or text == "-1":  # how MXNet spells what is unknown
+        return None
+    if text.isdecimal() and int(text) < len(DTYPES):
+        return DTYPES[int(text)]
+    return as_dtype(text, node.name)
 
 
 def shapes(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
 __all__ = [
@@ -137,13 +137,21 @@ def find_attribute(attributes: Mapping[str, str], key: str) -> str | None:
     return attributes.get(hidden if hidden != key else key[2:-2])
 
 
-def check_attributes(who: str, attributes: dict[str, str]) -> None:
+def check_attributes(who: str, attributes: dict[str, str] | None) -> None:
     """Refuse attributes that are no texts.
 
     Raises:
-      TypeError: one is none.
+      TypeError: one is none, or has no text for a name, or they are no mapping.
     """
+    if attributes is None:
+        return
+    if not isinstance(attributes, Mapping):
+        message = f"{who}: attr has to be a dict of texts, got {attributes!r}"
+        raise TypeError(message)
     for key, value in attributes.items():
+        if not isinstance(key, str):
+            message = f"{who}: an attribute is called {key!r}, but needs a text"
+            raise TypeError(message)
         if not isinstance(value, str):
             message = f"{who}: the attribute {key} has to be a text, got {value!r}"
             raise TypeError(message)

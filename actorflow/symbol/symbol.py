@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from actorflow.engine import capture_line
 from actorflow.graph import Entry, Node, topological, variables
-from actorflow.ops import as_dtype
+from actorflow.ops import DTYPES, as_dtype, as_shape
 from actorflow.symbol import compose, infer, json_format, show, storing
 from actorflow.symbol.arithmetic import Arithmetic
 from actorflow.symbol.binding import binder
@@ -15,9 +18,7 @@ from actorflow.symbol.naming import check_attributes, current_attributes, find_a
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    import numpy as np
+    from collections.abc import Iterator, Mapping, Sequence
 
     from actorflow.device import Context
     from actorflow.executor import Executor
@@ -250,8 +251,11 @@ class Symbol(Arithmetic):
           An executor, which computes with these very arrays.
 
         Raises:
-          ValueError: an array is missing or not known, or `grad_req` is none.
-          ShapeError, DTypeError, ContextError: the arrays do not fit.
+          ValueError: an array is missing or not known, `grad_req` is none, or two variables have
+            one name.
+          TypeError: something is no array, or no collection of arrays.
+          ShapeError, DTypeError, ContextError: the arrays do not fit, or are not what a variable
+            was made with.
         """
         executor: Executor = binder("bind")(self, ctx, args, args_grad, grad_req, aux_states)
         return executor
@@ -273,6 +277,7 @@ class Symbol(Arithmetic):
 
         Raises:
           ShapeError, DTypeError: they do not fit, or do not tell all others.
+          ValueError: `grad_req` is none, or two variables have one name.
         """
         executor: Executor = binder("simple_bind")(self, ctx, grad_req, type_dict, shapes)
         return executor
@@ -325,7 +330,7 @@ def _unpickled(text: str) -> Symbol:
 def Variable(  # noqa: N802 -- MXNet's name
     name: str,
     attr: dict[str, str] | None = None,
-    shape: Shape | None = None,
+    shape: int | Sequence[int] | None = None,
     *,
     lr_mult: float | None = None,
     wd_mult: float | None = None,
@@ -336,26 +341,33 @@ def Variable(  # noqa: N802 -- MXNet's name
     Args:
       name: what to call it.
       attr: attributes.
-      shape: a hint for `infer_shape`.
+      shape: a hint for `infer_shape`, where no other shape is given; what `bind` is given has to
+        have it. A size of 0 is not known.
       lr_mult, wd_mult: multiply the learning rate and the weight decay of optimizers.
-      dtype: a hint for `infer_type`.
+      dtype: the same for `infer_type`.
 
     Raises:
-      TypeError: the name, or an attribute, is no text.
+      TypeError: the name, or an attribute, is no text; the shape is not made of integers; or a
+        multiplier is no number.
+      ValueError: a size is negative.
+      DTypeError: `dtype` is not supported.
     """
     if not isinstance(name, str):
         message = f"Variable: the name has to be a text, got {name!r}"
         raise TypeError(message)
-    check_attributes("Variable", attr or {})
+    check_attributes("Variable", attr)
     attributes = current_attributes(attr)
     if shape is not None:
-        attributes["__shape__"] = str(tuple(shape))
-    if lr_mult is not None:
-        attributes["__lr_mult__"] = str(lr_mult)
-    if wd_mult is not None:
-        attributes["__wd_mult__"] = str(wd_mult)
+        attributes["__shape__"] = str(as_shape(shape, f"Variable: {name}"))
+    for key, factor in (("__lr_mult__", lr_mult), ("__wd_mult__", wd_mult)):
+        if factor is not None:
+            if not isinstance(factor, int | float | np.number):
+                message = f"Variable: {key.strip('_')} has to be a number, got {factor!r}"
+                raise TypeError(message)
+            attributes[key] = str(factor)
     if dtype is not None:
-        attributes["__dtype__"] = as_dtype(dtype, "Variable").name
+        # As MXNet has it in files: a number.
+        attributes["__dtype__"] = str(DTYPES.index(as_dtype(dtype, f"Variable: {name}")))
     return Symbol((Entry(Node(None, name, (), attributes, capture_line()), 0),))
 
 
@@ -369,6 +381,9 @@ def Group(symbols: Iterable[Symbol]) -> Symbol:  # noqa: N802 -- MXNet's name
       TypeError: something in it is no symbol.
       ValueError: there are none.
     """
+    if not isinstance(symbols, Iterable):
+        message = f"Group: takes several symbols, got {symbols!r}"
+        raise TypeError(message)
     entries: list[Entry] = []
     for symbol in symbols:
         if not isinstance(symbol, Symbol):
