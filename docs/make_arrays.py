@@ -1,6 +1,6 @@
 """Writes the functions on arrays that apply an operator, for `make_symbols`.
 
-Functions that are written by hand, since they have shorter ways to the engine or give views, stay
+Functions that are written by hand, since they have a shorter way to the engine or give views, stay
 where they are.
 """
 
@@ -25,23 +25,13 @@ from docs.make_parts import (
     parameter,
     shown,
 )
-from docs.symbol_tables import BINARY, MODULES, Function, Module
+from docs.symbol_tables import MODULES, Function, Module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BY_HAND = (
-    "apply",
-    "array",
-    "binary",
-    "creation",
-    "custom",
-    "functions",
-    "serialize",
-    "unary",
-    "update",
-)
+BY_HAND = ("apply", "array", "creation", "custom", "functions", "serialize", "update")
 """The modules that are written by hand and whose public names are those of `af.nd`."""
 
 RAISES = """
@@ -53,6 +43,28 @@ missing or superfluous or is none, `ShapeError`, `DTypeError` and `ContextError`
 `out` do not fit, and `ValueError` if what is written is not writable or is memory of something
 else that is written. Wrong values, such as an index, fail the operation, where it is waited for.
 """
+ELEMENTWISE = {
+    "unary": """Functions of one array, element by element.
+
+Each takes the array and `out`, an array for the result instead of a new one; that may be the array
+itself, or overlap it. Data types are as in NumPy 2: a function that needs floats gives, for
+integers, floats wide enough (float64 for int32).
+
+Each raises `DTypeError` if it does not take the data type or the result does not convert to that
+of `out`, and `ShapeError` if `out` has another shape.
+""",
+    "binary": """Functions of two operands, element by element.
+
+Each takes two arrays, which broadcast as in NumPy, or an array and a number on either side, and
+`out`, an array for the result instead of a new one; that may be one of the operands, or overlap it.
+Data types are promoted as in NumPy 2: Python's own numbers adapt to the array. int8 with uint8 is
+int32, because no array has NumPy's int16.
+
+Each raises `ShapeError` if the operands do not broadcast or `out` has not the result's shape,
+`DTypeError` if the function does not take their data types or the result does not convert to
+`out`'s, `ContextError` if they live in different places, and `TypeError` for anything else.
+""",
+}
 UNION = "NDArray | list[NDArray]"
 TRAIN = "    is_train: bool = False,"
 
@@ -63,6 +75,10 @@ def written() -> dict[Path, str]:
     known = {name for found in public.values() for name in found}
     files = {}
     for module in MODULES:
+        path = ROOT / "actorflow" / "ndarray" / f"{module.name}.py"
+        if module.unary or module.binary:
+            files[path], public[f"actorflow.ndarray.{module.name}"] = _elementwise(module)
+            continue
         functions = [each for each in module.functions if each.name not in known]
         if not functions:
             continue
@@ -70,10 +86,7 @@ def written() -> dict[Path, str]:
         names = by_kind(name for each in functions for name in (each.name, *each.aliases))
         public[f"actorflow.ndarray.{module.name}"] = names
         head = _head(module, text, names)
-        files[ROOT / "actorflow" / "ndarray" / f"{module.name}.py"] = head + text
-    path, text, names = _pairs()
-    files[path] = text
-    public["actorflow.ndarray.pairs"] = names
+        files[path] = head + text
     doc = "Arrays whose content may still be computed: early MXNet's `mx.nd`."
     files[ROOT / "actorflow" / "nd.py"] = namespace(doc, public)
     return files
@@ -84,22 +97,30 @@ def _names(module: str) -> list[str]:
     return found
 
 
-def _pairs() -> tuple[Path, str, list[str]]:
-    """The other names of functions of two operands, which are written by hand."""
-    others = {name: found for name, (_, found) in BINARY.items() if found}
-    names = by_kind(name for found in others.values() for name in found)
-    imports = "".join(f"    {name},\n" for name in by_kind(others))
-    lines = [f"{other} = {name}" for name, found in others.items() for other in found]
-    text = (
-        '"""Other names of functions of two operands."""\n\n'
-        f"{ORIGIN}\n"
-        f"from actorflow.ndarray.binary import (\n{imports})\n\n"
-        + listed(names)
-        + "\n"
-        + "\n".join(lines)
-        + "\n"
+def _elementwise(module: Module) -> tuple[str, list[str]]:
+    """A module of functions of one or two operands: its text and its names."""
+    parts, names = [], []
+    for name, (doc, others) in (module.unary or module.binary).items():
+        if module.unary:
+            taken, given, call = "data: NDArray", "data", "unary"
+        else:
+            taken, given, call = "lhs: Operand, rhs: Operand", "lhs, rhs", "binary"
+        lines = [
+            f"def {name}({taken}, out: NDArray | None = None) -> NDArray:",
+            f'    """{doc}"""',
+            f'    return {call}("{name}", {given}, out)',
+        ]
+        parts.append("\n".join([*lines, *aliases(name, others)]))
+        names += [name, *others]
+    call = "unary" if module.unary else "binary"
+    operand = "" if module.unary else "    from actorflow.ndarray.arithmetic import Operand\n"
+    head = (
+        f'"""{ELEMENTWISE[call]}"""\n\n{ORIGIN}\n'
+        "from __future__ import annotations\n\nfrom typing import TYPE_CHECKING\n\n"
+        f"from actorflow.ndarray.operands import {call}\n\nif TYPE_CHECKING:\n"
+        f"{operand}    from actorflow.ndarray.array import NDArray\n\n"
     )
-    return ROOT / "actorflow" / "ndarray" / "pairs.py", text, names
+    return f"{head}{listed(by_kind(names))}\n\n" + "\n\n\n".join(parts) + "\n", by_kind(names)
 
 
 def _head(module: Module, text: str, names: list[str]) -> str:

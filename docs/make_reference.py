@@ -204,8 +204,8 @@ def _names(variants: dict[str, Operator], names: Callable[[Operator], tuple[str,
 
 def _elementwise() -> str:
     one = [
-        (f"`{name}`", doc, _derived(name), _coded(UNARY_FILES.get(name, ())))
-        for name, doc in UNARY.items()
+        (_coded((name, *aliases)), doc, _derived(name), _coded(UNARY_FILES.get(name, ())))
+        for name, (doc, aliases) in UNARY.items()
     ]
     two = []
     for name, (doc, aliases) in BINARY.items():
@@ -218,7 +218,7 @@ def _elementwise() -> str:
                 ORIGIN,
                 "# Element by element",
                 "## Of one input\n\nThe input is `data`, the output `output`.",
-                _table(("name", "gives", "gradient", "in files"), one),
+                _table(("names", "gives", "gradient", "in files"), one),
                 TWO,
                 _table(("names", "gives", "gradient", "in files", "with a number, in files"), two),
             ]

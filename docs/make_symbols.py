@@ -102,8 +102,8 @@ def _functions(module: Module) -> Iterator[tuple[list[str], list[str]]]:
         lines = [*_signature(function), *_docstring(function), *_body(function)]
         lines += aliases(function.name, function.aliases)
         yield [function.name, *function.aliases], lines
-    for name, doc in module.unary.items():
-        yield [name], _unary(name, doc)
+    for name, (doc, others) in module.unary.items():
+        yield [name, *others], [*_unary(name, doc), *aliases(name, others)]
     for name, (doc, others) in module.binary.items():
         yield [name, *others], [*_binary(name, doc), *aliases(name, others)]
 

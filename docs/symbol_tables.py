@@ -11,6 +11,8 @@ from actorflow import ops
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    Element = tuple[str, tuple[str, ...]]
+
 
 @attrs.frozen
 class Function:
@@ -55,15 +57,15 @@ class Module:
       name: its name.
       doc: what it says of itself.
       functions: functions that apply an operator with parameters.
-      unary: element-wise operators on one input, and what they say of themselves.
-      binary: those on two inputs, and their other names.
+      unary: element-wise operators on one input: what they say of themselves, and other names.
+      binary: those on two inputs.
     """
 
     name: str
     doc: str
     functions: tuple[Function, ...] = ()
-    unary: Mapping[str, str] = {}
-    binary: Mapping[str, tuple[str, tuple[str, ...]]] = {}
+    unary: Mapping[str, Element] = {}
+    binary: Mapping[str, Element] = {}
 
 
 def _some(*functions: Function) -> tuple[Function, ...]:
@@ -151,52 +153,52 @@ ARRAYS = _some(
     Function("zeros_like", ops.ZerosLike),
 )
 
-UNARY = {
-    "abs": "The absolute value of each element.",
-    "arccos": "The inverse of the cosine, in radians.",
-    "arccosh": "The inverse of the hyperbolic cosine.",
-    "arcsin": "The inverse of the sine, in radians.",
-    "arcsinh": "The inverse of the hyperbolic sine.",
-    "arctan": "The inverse of the tangent, in radians.",
-    "arctanh": "The inverse of the hyperbolic tangent.",
-    "cbrt": "The cube root of each element.",
-    "ceil": "The smallest integers that are not below.",
-    "cos": "The cosine of angles in radians.",
-    "cosh": "The hyperbolic cosine.",
-    "degrees": "Angles in degrees, from radians.",
-    "exp": "The exponential function, e to the power of each element.",
-    "expm1": "`exp(data) - 1`, exact near 0 too.",
-    "floor": "The largest integers that are not above.",
-    "log": "The natural logarithm.",
-    "log1p": "`log(1 + data)`, exact near 0 too.",
-    "log2": "The logarithm to base 2.",
-    "log10": "The logarithm to base 10.",
-    "logical_not": "1 where an element is 0, else 0.",
-    "negative": "`-data`.",
-    "radians": "Angles in radians, from degrees.",
-    "reciprocal": "`1 / data`.",
-    "relu": "`max(data, 0)`.",
-    "rint": "The nearest integers; halves go to the even one.",
-    "round": "The nearest integers; halves go away from zero.",
-    "rsqrt": "`1 / sqrt(data)`.",
-    "sigmoid": "`1 / (1 + exp(-data))`.",
-    "sign": "-1, 0 or 1.",
-    "sin": "The sine of angles in radians.",
-    "sinh": "The hyperbolic sine.",
-    "softrelu": "`log(1 + exp(data))`.",
-    "sqrt": "The square root of each element.",
-    "square": "`data * data`.",
-    "tan": "The tangent of angles in radians.",
-    "tanh": "The hyperbolic tangent.",
-    "trunc": "The integers towards zero.",
+UNARY: dict[str, Element] = {
+    "abs": ("The absolute value of each element.", ()),
+    "arccos": ("The inverse of the cosine, in radians.", ()),
+    "arccosh": ("The inverse of the hyperbolic cosine.", ()),
+    "arcsin": ("The inverse of the sine, in radians.", ()),
+    "arcsinh": ("The inverse of the hyperbolic sine.", ()),
+    "arctan": ("The inverse of the tangent, in radians.", ()),
+    "arctanh": ("The inverse of the hyperbolic tangent.", ()),
+    "cbrt": ("The cube root of each element.", ()),
+    "ceil": ("The smallest integers that are not below.", ()),
+    "cos": ("The cosine of angles in radians.", ()),
+    "cosh": ("The hyperbolic cosine.", ()),
+    "degrees": ("Angles in degrees, from radians.", ()),
+    "exp": ("The exponential function, e to the power of each element.", ()),
+    "expm1": ("`exp(data) - 1`, exact near 0 too.", ()),
+    "floor": ("The largest integers that are not above.", ()),
+    "log": ("The natural logarithm.", ()),
+    "log1p": ("`log(1 + data)`, exact near 0 too.", ()),
+    "log2": ("The logarithm to base 2.", ()),
+    "log10": ("The logarithm to base 10.", ()),
+    "logical_not": ("1 where an element is 0, else 0, in its own data type.", ()),
+    "negative": ("`-data`; for unsigned integers, modulo their range.", ()),
+    "radians": ("Angles in radians, from degrees.", ()),
+    "reciprocal": ("`1 / data`, in floats.", ()),
+    "relu": ("`max(data, 0)`.", ()),
+    "rint": ("The nearest integers; halves go to the even one.", ()),
+    "round": ("The nearest integers; halves go away from zero, as in MXNet.", ()),
+    "rsqrt": ("`1 / sqrt(data)`.", ()),
+    "sigmoid": ("`1 / (1 + exp(-data))`.", ()),
+    "sign": ("-1, 0 or 1.", ()),
+    "sin": ("The sine of angles in radians.", ()),
+    "sinh": ("The hyperbolic sine.", ()),
+    "softrelu": ("`log(1 + exp(data))`.", ()),
+    "sqrt": ("The square root of each element.", ()),
+    "square": ("`data * data`.", ()),
+    "tan": ("The tangent of angles in radians.", ()),
+    "tanh": ("The hyperbolic tangent.", ()),
+    "trunc": ("The integers towards zero.", ("fix",)),
 }
 
-BINARY: dict[str, tuple[str, tuple[str, ...]]] = {
+BINARY: dict[str, Element] = {
     "add": ("`lhs + rhs`.", ("broadcast_add", "broadcast_plus", "elemwise_add")),
-    "arctan2": ("The angle of the point `(rhs, lhs)`, in radians.", ()),
-    "divide": ("`lhs / rhs`.", ("broadcast_div", "elemwise_div")),
+    "arctan2": ("The angle of the point `(rhs, lhs)` in radians, from -pi to pi.", ()),
+    "divide": ("`lhs / rhs`; of integers, float64.", ("broadcast_div", "elemwise_div")),
     "equal": ("1 where `lhs == rhs`, else 0.", ("broadcast_equal",)),
-    "floor_divide": ("`lhs // rhs`; symbol files have no name for it.", ()),
+    "floor_divide": ("`lhs // rhs`, rounded down; symbol files have no name for it.", ()),
     "greater": ("1 where `lhs > rhs`, else 0.", ("broadcast_greater",)),
     "greater_equal": ("1 where `lhs >= rhs`, else 0.", ("broadcast_greater_equal",)),
     "hypot": ("`sqrt(lhs * lhs + rhs * rhs)`.", ("broadcast_hypot",)),
@@ -205,12 +207,15 @@ BINARY: dict[str, tuple[str, tuple[str, ...]]] = {
     "logical_and": ("1 where neither is 0, else 0.", ("broadcast_logical_and",)),
     "logical_or": ("0 where both are 0, else 1.", ("broadcast_logical_or",)),
     "logical_xor": ("1 where one of them is 0, else 0.", ("broadcast_logical_xor",)),
-    "maximum": ("The greater one of two elements.", ("broadcast_maximum",)),
-    "minimum": ("The lesser one of two elements.", ("broadcast_minimum",)),
+    "maximum": ("The greater one of two elements; a NaN wins.", ("broadcast_maximum",)),
+    "minimum": ("The lesser one of two elements; a NaN wins.", ("broadcast_minimum",)),
     "modulo": ("`lhs % rhs`, of the sign of `rhs`.", ("broadcast_mod",)),
     "multiply": ("`lhs * rhs`.", ("broadcast_mul", "elemwise_mul")),
     "not_equal": ("1 where `lhs != rhs`, else 0.", ("broadcast_not_equal",)),
-    "power": ("`lhs ** rhs`.", ("broadcast_power", "pow")),
+    "power": (
+        "`lhs ** rhs`; integers have no negative integer powers.",
+        ("broadcast_power", "pow"),
+    ),
     "subtract": ("`lhs - rhs`.", ("broadcast_minus", "broadcast_sub", "elemwise_sub")),
 }
 

@@ -27,6 +27,7 @@ __all__ = [
     "degrees",
     "exp",
     "expm1",
+    "fix",
     "floor",
     "log",
     "log1p",
@@ -249,7 +250,7 @@ def logical_not(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """1 where an element is 0, else 0."""
+    """1 where an element is 0, else 0, in its own data type."""
     return unary("logical_not", data, name, attr)
 
 
@@ -259,7 +260,7 @@ def negative(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """`-data`."""
+    """`-data`; for unsigned integers, modulo their range."""
     return unary("negative", data, name, attr)
 
 
@@ -279,7 +280,7 @@ def reciprocal(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """`1 / data`."""
+    """`1 / data`, in floats."""
     return unary("reciprocal", data, name, attr)
 
 
@@ -309,7 +310,7 @@ def round(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """The nearest integers; halves go away from zero."""
+    """The nearest integers; halves go away from zero, as in MXNet."""
     return unary("round", data, name, attr)
 
 
@@ -421,3 +422,6 @@ def trunc(
 ) -> Symbol:
     """The integers towards zero."""
     return unary("trunc", data, name, attr)
+
+
+fix = trunc

@@ -85,7 +85,7 @@ def arctan2(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """The angle of the point `(rhs, lhs)`, in radians."""
+    """The angle of the point `(rhs, lhs)` in radians, from -pi to pi."""
     return binary("arctan2", lhs, rhs, name, attr)
 
 
@@ -96,7 +96,7 @@ def divide(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """`lhs / rhs`."""
+    """`lhs / rhs`; of integers, float64."""
     return binary("divide", lhs, rhs, name, attr)
 
 
@@ -125,7 +125,7 @@ def floor_divide(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """`lhs // rhs`; symbol files have no name for it."""
+    """`lhs // rhs`, rounded down; symbol files have no name for it."""
     return binary("floor_divide", lhs, rhs, name, attr)
 
 
@@ -248,7 +248,7 @@ def maximum(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """The greater one of two elements."""
+    """The greater one of two elements; a NaN wins."""
     return binary("maximum", lhs, rhs, name, attr)
 
 
@@ -262,7 +262,7 @@ def minimum(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """The lesser one of two elements."""
+    """The lesser one of two elements; a NaN wins."""
     return binary("minimum", lhs, rhs, name, attr)
 
 
@@ -319,7 +319,7 @@ def power(
     name: str | None = None,
     attr: dict[str, str] | None = None,
 ) -> Symbol:
-    """`lhs ** rhs`."""
+    """`lhs ** rhs`; integers have no negative integer powers."""
     return binary("power", lhs, rhs, name, attr)
 
 

@@ -17,7 +17,8 @@ BY_NAME = {each.name: each for module in MODULES for each in module.functions}
 
 def test_every_function_of_symbols_is_one_of_arrays():
     names = {name for each in BY_NAME.values() for name in (each.name, *each.aliases)}
-    names |= {*BINARY, *UNARY, *(name for _, others in BINARY.values() for name in others)}
+    for name, (_, others) in (UNARY | BINARY).items():
+        names |= {name, *others}
     assert sorted(names - set(nd.__all__)) == []
     assert set(FUNCTIONS) == set(BY_NAME)
     public = [name for name in vars(nd) if not name.startswith("_")]
