@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 import actorflow as af
 from actorflow import nd, sym
+from actorflow.engine import Instrument
 from actorflow.errors import ContextError, DTypeError, ParameterError, ShapeError
 from docs.symbol_tables import BINARY, MODULES, UNARY
 from tests.ndarray._cases import FUNCTIONS, cases
@@ -221,7 +222,7 @@ def test_states_have_memory_of_their_own():
     assert (nd.BatchNorm(data, one, one, other, frozen, eps=0).asnumpy() == 1).all()
 
 
-def test_wrong_values_fail_the_operation_and_leave_the_states_usable(engine):
+def test_wrong_values_fail_the_operation(engine):
     found = nd.Embedding(nd.array([0, 9]), nd.ones((3, 2)), input_dim=3, output_dim=2)
     with pytest.raises(IndexError, match="9"):
         found.asnumpy()
@@ -235,6 +236,42 @@ def test_verification_sees_what_a_function_declares():
         nd.Dropout(data, is_train=True, out=data)
         assert np.isfinite(data.asnumpy()).all()
         assert nd.Cast(nd.zeros(3), "bool").asnumpy().tolist() == [False] * 3
+
+
+class Pushed(Instrument):
+    """What operations declare when they are pushed: they forget it when they are done."""
+
+    def __init__(self):
+        self.said = []
+
+    def pushed(self, operation):
+        reads, writes = (
+            {each.resource.name for each in part} for part in (operation.reads, operation.writes)
+        )
+        self.said.append((operation.name, reads, writes))
+
+
+def test_a_function_is_one_message():
+    log = Pushed()
+    with af.Engine(workers=2, instruments=[log]):
+        arrays = {
+            name: nd.ones((8, 3) if name == "data" else 3) for name in BY_NAME["BatchNorm"].inputs
+        }
+        for name, each in arrays.items():
+            each.resource.name = name
+        del log.said[:]
+        out = nd.empty((8, 3))
+        out.resource.name = "out"
+        nd.BatchNorm(**arrays, is_train=True, out=out)
+        nd.BatchNorm(**arrays, out=out)
+        nd.Dropout(arrays["data"], is_train=True, out=out)
+        nd.waitall()
+    states = {"moving_mean", "moving_var"}
+    assert log.said == [
+        ("BatchNorm", {"data", "gamma", "beta"}, {"out", *states}),
+        ("BatchNorm", set(arrays), {"out"}),
+        ("Dropout", {"data", "random cpu(0)"}, {"out"}),
+    ]
 
 
 def test_reshaping_gives_views_and_copies_where_out_says():
