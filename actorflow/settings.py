@@ -1,13 +1,15 @@
 """Settings from the environment, read when they are needed, never at import.
 
-| variable            | values                     | meaning |
-|---------------------|----------------------------|---------|
-| AF_ENGINE_TYPE      | threaded, naive            | which engine `Engine()` makes |
-| AF_CPU_WORKERS      | a number                   | workers of each cpu context |
-| AF_ENGINE_TRACE     | off, line, stack           | how much of the place of a push is noted |
-| AF_ENGINE_VERIFY    | 0, 1                       | verification mode |
-| AF_MAX_OPS          | a number                   | operations in flight before a push waits |
-| AF_MAX_NBYTES       | a number of bytes          | bytes in flight before a push waits |
+| variable                | values             | meaning |
+|-------------------------|--------------------|---------|
+| AF_ENGINE_TYPE          | threaded, naive    | which engine `Engine()` makes |
+| AF_CPU_WORKERS          | a number           | workers of each cpu context |
+| AF_ENGINE_TRACE         | off, line, stack   | how much of the place of a push is noted |
+| AF_ENGINE_VERIFY        | 0, 1               | verification mode |
+| AF_MAX_OPS              | a number           | operations in flight before a push waits |
+| AF_MAX_NBYTES           | a number of bytes  | bytes in flight before a push waits |
+| AF_BACKWARD_DO_MIRROR   | 0, 1               | whether gradients compute cheap values again |
+| AF_BACKWARD_MIRROR_STEP | a number           | of those every one of this number is kept |
 """
 
 from __future__ import annotations

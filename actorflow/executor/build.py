@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorflow import settings
 from actorflow.errors import ShapeError
-from actorflow.graph import Entry, Node, gradient, infer_shapes, infer_types, topological
+from actorflow.graph import Entry, Mirror, Node, gradient, infer_shapes, infer_types, topological
 from actorflow.graph.rewrite import for_binding, for_inference
 from actorflow.ops import ELEMENTWISE, ZerosLike
 
@@ -78,11 +79,19 @@ def backward_heads(
     Returns:
       A gradient for each, and for those that are added up, variables for what was there before,
       with the argument that each belongs to.
+
+    Raises:
+      GradientError: an operator on the way has no gradient.
+      ParameterError: what a node's attribute says of mirroring is not valid.
+      ValueError: a setting for mirroring is not valid.
     """
     above: list[Entry | None] = [None] * len(heads)
     for node, index in head_grads.items():
         above[index] = Entry(node, 0)
-    found = gradient(heads, above, list(wanted))
+    everything = settings.read_flag("AF_BACKWARD_DO_MIRROR")
+    step = settings.read_number("AF_BACKWARD_MIRROR_STEP", 100)
+    mirror = Mirror(heads, everything=everything, step=step)
+    found = gradient(heads, above, list(wanted), mirror)
     grads = []
     sums = {}
     for node, (req, _) in wanted.items():

@@ -3,11 +3,13 @@
 from actorflow.graph.gradient import gradient
 from actorflow.graph.infer import infer_shapes, infer_types
 from actorflow.graph.memory import MemoryPlan, Place, plan_memory
+from actorflow.graph.mirror import Mirror
 from actorflow.graph.node import Entry, Node, rebuild, topological, users, variables
 
 __all__ = [
     "Entry",
     "MemoryPlan",
+    "Mirror",
     "Node",
     "Place",
     "gradient",

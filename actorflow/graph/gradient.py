@@ -11,13 +11,17 @@ from actorflow.ops import ElementWiseSum
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from actorflow.graph.mirror import Mirror
     from actorflow.ops import Operator
 
 __all__ = ["gradient"]
 
 
 def gradient(
-    heads: Sequence[Entry], head_grads: Sequence[Entry | None], wrt: Iterable[Node]
+    heads: Sequence[Entry],
+    head_grads: Sequence[Entry | None],
+    wrt: Iterable[Node],
+    mirror: Mirror | None = None,
 ) -> dict[Node, Entry | None]:
     """Build the gradients of variables.
 
@@ -29,6 +33,7 @@ def gradient(
       head_grads: for each head the gradient from above; None if its node is a loss, or for no
         gradient through this head.
       wrt: the variables.
+      mirror: what to compute again rather than to keep; None for nothing.
 
     Returns:
       For each variable the entry that is its gradient; None where no head depends on it.
@@ -55,7 +60,7 @@ def gradient(
         above = tuple(_summed(grads, entry) for entry in visible)
         if all(grad is None for grad in above) and node not in roots:
             continue
-        _through(node, operator, above, needed, grads)
+        _through(node, operator, above, needed, grads, mirror)
     return {node: _summed(grads, Entry(node, 0)) for node in wrt}
 
 
@@ -76,12 +81,17 @@ def _through(
     above: tuple[Entry | None, ...],
     needed: set[Node],
     grads: dict[Entry, list[Entry]],
+    mirror: Mirror | None,
 ) -> None:
     """Add what one node passes on to its inputs."""
     count = 0
+    # Without a gradient from above the backward pass begins: nothing is won by a copy.
+    late = next((grad for grad in above if grad is not None), None)
 
     def apply(operator: Operator, *inputs: Entry) -> tuple[Entry, ...]:
         nonlocal count
+        if mirror is not None and late is not None:
+            inputs = tuple(mirror.again(entry, late) for entry in inputs)
         made = Node(
             operator, f"{node.name}_backward{count or ''}", inputs, node.attributes, node.site
         )

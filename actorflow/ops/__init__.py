@@ -1,7 +1,15 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
 from actorflow.ops.activation import Activation
-from actorflow.ops.basic import BlockGrad, Copy, ElementWiseSum, Identity, OnesLike, ZerosLike
+from actorflow.ops.basic import (
+    After,
+    BlockGrad,
+    Copy,
+    ElementWiseSum,
+    Identity,
+    OnesLike,
+    ZerosLike,
+)
 from actorflow.ops.broadcast import (
     BroadcastAxis,
     BroadcastLike,
@@ -89,6 +97,7 @@ __all__ = [
     "LRN",
     "Activation",
     "AdamUpdate",
+    "After",
     "Arange",
     "ArgMax",
     "ArgMaxChannel",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
-__all__ = ["BlockGrad", "Copy", "ElementWiseSum", "Identity", "OnesLike", "ZerosLike"]
+__all__ = ["After", "BlockGrad", "Copy", "ElementWiseSum", "Identity", "OnesLike", "ZerosLike"]
 
 _BLOCK: Final = 1 << 14  # elements of float16 that are added up at a time
 
@@ -71,6 +71,26 @@ class BlockGrad(Identity):
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
     ) -> Handles:
         return (None,)
+
+
+@attrs.frozen
+class After(_Same):
+    """The elements of `data`, but not before `after` is there.
+
+    It puts off what follows it, and keeps it apart from the same computation on `data` itself.
+    """
+
+    name = "after"
+    inputs = ("data", "after")
+    is_view = True
+
+    def forward(self, data: Memory, after: Memory, output: Memory) -> None:
+        np.copyto(output, data)
+
+    def gradient(
+        self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
+    ) -> Handles:
+        return (*out_grads, None)
 
 
 @attrs.frozen

@@ -85,6 +85,7 @@ class Convolution(Operator):
     )
 
     name = "Convolution"
+    costly = True
 
     def __attrs_post_init__(self) -> None:
         axes = len(self.kernel)

@@ -57,6 +57,7 @@ class Deconvolution(Operator):
     )
 
     name = "Deconvolution"
+    costly = True
 
     def __attrs_post_init__(self) -> None:
         axes = len(self.kernel)

@@ -34,6 +34,7 @@ class Dot(Operator):
     transpose_b: bool = flag(False, doc="take rhs transposed; it then needs one or two axes")
 
     name = "dot"
+    costly = True
     inputs = ("lhs", "rhs")
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -139,6 +140,7 @@ class FullyConnected(Operator):
     flatten: bool = flag(True, doc="take all axes of the data but the first as one")
 
     name = "FullyConnected"
+    costly = True
 
     @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]

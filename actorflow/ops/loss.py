@@ -86,6 +86,7 @@ class SoftmaxOutput(WithLabel):
     )
 
     name = "SoftmaxOutput"
+    costly = True
 
     @property
     def is_loss(self) -> bool:  # type: ignore[override]

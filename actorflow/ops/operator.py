@@ -59,6 +59,8 @@ class Operator:
       partial: whether `forward` takes None in the place of an output that nobody wants.
       unread: the inputs of which it uses the shape and the data type alone. `forward` reads none of
         their elements, so any array of that shape will do, one that has no memory of its own too.
+      costly: whether it takes too long, or gives too little memory, to be computed again for the
+        gradients rather than kept (`graph.mirror`).
       is_loss: whether its gradient ignores what comes from above: it ends a network.
       has_instances: whether each node of each executor has one of its own, `at_bind`, which keeps
         something from one run to the next.
@@ -80,6 +82,7 @@ class Operator:
     is_view: bool = False
     partial: bool = False
     unread: tuple[str, ...] = ()
+    costly: bool = False
     is_loss: bool = False
     has_instances: bool = False
     forward: Callable[..., object]

@@ -288,6 +288,8 @@ class Concat(Operator):
     dim: int = integer(1, doc="the axis, as symbols spell it")
     inputs: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
+    costly = True
+
     @property
     def name(self) -> str:  # type: ignore[override]
         return "Concat" if self.axis is None else "concatenate"

@@ -20,7 +20,7 @@ NO_FUNCTION = {
     # Its function is written by hand.
     "Custom",
     # What other operators are made of.
-    *("Copy", "Elementwise", "Full", "Operator", "Reduction", "SumLike", "WithScalar"),
+    *("After", "Copy", "Elementwise", "Full", "Operator", "Reduction", "SumLike", "WithScalar"),
     # Optimizers apply them to arrays.
     *("AdamUpdate", "SGDMomUpdate", "SGDUpdate"),
 }
