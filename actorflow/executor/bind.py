@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from actorflow.device import as_context
 from actorflow.engine import describe_site
 from actorflow.errors import ContextError, DTypeError, ShapeError
@@ -116,14 +118,9 @@ def _types(
     symbol: Symbol, arguments: Sequence[str], type_dict: Mapping[str, DTypeLike] | None
 ) -> tuple[list[Any], list[Any], list[Any]]:
     """The data types of arguments, outputs and states; float32 where nothing says otherwise."""
-    given = dict(type_dict or {})
-    while True:
-        found = symbol.infer_type_partial(**given)
-        unknown = [n for n, dtype in zip(arguments, found[0], strict=True) if dtype is None]
-        if not unknown:
-            break
-        given[unknown[0]] = "float32"  # the others may follow from it
+    found = symbol._infer_type_or(np.dtype("float32"), type_dict or {})
     if any(dtype is None for part in found for dtype in part):
+        given = dict(zip(arguments, found[0], strict=True))
         message = f"simple_bind: the data types of {symbol!r} cannot be told from {given}"
         raise DTypeError(message)
     return found

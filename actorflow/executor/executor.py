@@ -17,7 +17,6 @@ from actorflow.executor.build import (
     training_heads,
 )
 from actorflow.executor.program import Program
-from actorflow.graph import topological, variables
 from actorflow.ndarray import NDArray, empty, stream, zeros
 from actorflow.ops import prod
 
@@ -65,7 +64,7 @@ class Executor:
         self.grad_arrays = list(grad_arrays)
         self.aux_arrays = list(aux_arrays)
         self._grad_reqs = list(grad_reqs)
-        arguments, states = variables(topological(symbol._entries))
+        _, _, arguments, states = symbol._walk()
         self._arguments, self._states = arguments, states
         self._heads = bound_heads(symbol._entries, self._bound(), context)
         self.outputs = list(outputs)

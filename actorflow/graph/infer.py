@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import describe_site
@@ -9,7 +10,7 @@ from actorflow.errors import DTypeError, ShapeError
 from actorflow.graph.node import Entry, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
@@ -35,69 +36,84 @@ def infer_shapes(
       ShapeError: two do not fit each other; the message names the node, the argument and both
         shapes, and notes say where the node and the argument were made.
     """
-    return _Inference(order, known, "shape").run(_shapes_of)
+    return _Inference(known, "shape").run(order, {})
 
 
 def infer_types(
     order: Sequence[Node],
     known: Mapping[Node, np.dtype[Any]],
+    otherwise: Mapping[Node, np.dtype[Any]] | None = None,
 ) -> dict[Entry, np.dtype[Any]]:
     """Find data types in the same way.
+
+    Args:
+      order: as with `infer_shapes`.
+      known: the data types of variables.
+      otherwise: data types for variables that nothing tells. The first of them gets its own, the
+        others may follow from that, and so on.
 
     Raises:
       DTypeError: two do not fit each other; otherwise like `infer_shapes`.
     """
-    return _Inference(order, known, "data type").run(_types_of)
-
-
-def _shapes_of(operator: Operator, given: list[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-    return operator.infer_shape(*given)
-
-
-def _types_of(operator: Operator, given: list[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-    return operator.infer_type(*given)
+    return _Inference(known, "data type").run(order, otherwise or {})
 
 
 class _Inference:
     """One run of inference: what is known so far."""
 
-    def __init__(
-        self,
-        order: Sequence[Node],
-        known: Mapping[Node, Any],
-        what: str,
-    ) -> None:
-        self.order = order
+    def __init__(self, known: Mapping[Node, Any], what: str) -> None:
         self.what = what
         self.known: dict[Entry, Any] = {
             Entry(node, 0): value for node, value in known.items() if node.is_variable
         }
-        # Who said so, for messages.
-        self.source: dict[Entry, Node] = {}
+        # What was learnt, for those that may learn from it.
+        self.news: list[Entry] = []
+        # The nodes about which something is missing, each with whether it waits to be visited.
+        self.left: dict[Node, bool] = {}
+        self.touching: dict[Entry, list[Node]] = {}
 
-    def run(
-        self, rule: Callable[[Operator, list[Any]], tuple[Sequence[Any], Sequence[Any]]]
-    ) -> dict[Entry, Any]:
-        # Most graphs are complete after one walk; what a walk finds backward takes another.
-        before = -1
-        left = [node for node in self.order if node.operator is not None]
-        while left and before < len(self.known):
-            before = len(self.known)
-            left = [node for node in left if not self._visit(node, rule)]
+    def run(self, order: Sequence[Node], otherwise: Mapping[Node, Any]) -> dict[Entry, Any]:
+        # Most graphs are complete after one walk.
+        left = [node for node in order if node.operator is not None and not self._visit(node)]
+        self.left = dict.fromkeys(left, True)
+        for node in left:
+            for entry in (*node.inputs, *node.entries()):
+                self.touching.setdefault(entry, []).append(node)
+        self.news.clear()  # all that touch it are waiting
+        self._visit_all(deque(left))
+        for node, value in otherwise.items():
+            entry = Entry(node, 0)
+            if entry not in self.known:
+                self.known[entry] = value
+                self.news = [entry]
+                self._visit_all(deque())
         return self.known
 
-    def _visit(
-        self,
-        node: Node,
-        rule: Callable[[Operator, list[Any]], tuple[Sequence[Any], Sequence[Any]]],
-    ) -> bool:
+    def _visit_all(self, waiting: deque[Node]) -> None:
+        """Visit the nodes that are waiting, and those that may learn from what these tell."""
+        while True:
+            for entry in self.news:
+                for node in self.touching.get(entry, ()):
+                    if self.left.get(node) is False:
+                        self.left[node] = True
+                        waiting.append(node)
+            self.news.clear()
+            if not waiting:
+                return
+            node = waiting.popleft()
+            self.left[node] = False
+            if self._visit(node):
+                del self.left[node]
+
+    def _visit(self, node: Node) -> bool:
         """Apply an operator's rule; say whether everything about its node is known by that."""
         operator = node.operator
         assert operator is not None  # noqa: S101 -- variables are not visited
         known = self.known
         given = [known.get(entry) for entry in node.inputs]
+        rule = operator.infer_shape if self.what == "shape" else operator.infer_type
         try:
-            inputs, outputs = rule(operator, given)
+            inputs, outputs = rule(*given)
         except Exception as error:  # the rule of an operator that a user wrote may raise any
             self._explain(error, node, operator)
             raise
@@ -110,15 +126,18 @@ class _Inference:
         for entry, value in zip(node.entries(), outputs, strict=True):
             if value is None:
                 complete = False
-            else:
+            elif entry in known:
                 self._learn(node, entry, value)
+            else:
+                known[entry] = value
+                self.news.append(entry)
         return complete
 
     def _learn(self, node: Node, entry: Entry, value: Any) -> None:  # noqa: ANN401
         before = self.known.get(entry)
         if before is None:
             self.known[entry] = value
-            self.source[entry] = node
+            self.news.append(entry)
         elif before != value:
             kind = ShapeError if self.what == "shape" else DTypeError
             message = f"{node.name}: {entry.name} has {self.what} {before}, but needs {value} here"

@@ -78,6 +78,7 @@ class _Planner:
         self.share = share
         self.places: dict[Entry, Place] = {}
         self.sizes: list[int] = []
+        self.inside: list[Place] = []  # each buffer, as a place
         self.free: list[tuple[int, int]] = []  # sizes and numbers, in order
         self.uses = Counter(entry for node in order for entry in node.inputs)
         # How many uses of values in a buffer are still to come.
@@ -109,10 +110,11 @@ class _Planner:
             self.places[entry] = attrs.evolve(first, view=True)
             self._keep(first.buffer, entry)
             return
-        buffer = self._in_place(node, entry) if self.inplace else None
+        nbytes = self.nbytes_of(entry)
+        buffer = self._in_place(node, entry, nbytes) if self.inplace else None
         if buffer is None:
-            buffer = self._take(self.nbytes_of(entry))
-        self.places[entry] = Place(buffer)
+            buffer = self._take(nbytes)
+        self.places[entry] = self.inside[buffer]
         self._keep(buffer, entry)
 
     def _keep(self, buffer: int | None, entry: Entry) -> None:
@@ -120,7 +122,7 @@ class _Planner:
             # One more than its uses, until its own node has run.
             self.pending[buffer] = self.pending.get(buffer, 0) + max(1, self.uses[entry])
 
-    def _in_place(self, node: Node, entry: Entry) -> int | None:
+    def _in_place(self, node: Node, entry: Entry, nbytes: int) -> int | None:
         """The buffer of an input that the output may take the place of."""
         operator = node.operator
         assert operator is not None  # noqa: S101 -- variables do not come here
@@ -130,15 +132,11 @@ class _Planner:
                 continue
             given = node.inputs[names.index(source)]
             buffer = self.places[given].buffer
-            if buffer is None or self.nbytes_of(given) != self.nbytes_of(entry):
+            # With one use left, that is this one, and no other output has taken the buffer, for
+            # then there would be a use of that, too.
+            if buffer is None or self.pending[buffer] != 1:
                 continue
-            # All uses that are left are this one, and no other output has taken it.
-            last = self.pending[buffer] == node.inputs.count(given) == 1
-            taken = any(
-                other in self.places and self.places[other].buffer == buffer
-                for other in node.entries()
-            )
-            if last and not taken:
+            if self.nbytes_of(given) == nbytes:
                 return buffer
         return None
 
@@ -154,6 +152,7 @@ class _Planner:
                 self.sizes[best] = nbytes
                 return best
         self.sizes.append(nbytes)
+        self.inside.append(Place(len(self.inside)))
         return len(self.sizes) - 1
 
     def _release(self, entry: Entry, uses: int) -> None:
@@ -187,8 +186,12 @@ def plan_memory(
     Returns:
       The plan. The same graph gives the same plan.
     """
+    known: dict[Entry, int] = {}
 
     def nbytes_of(entry: Entry) -> int:
-        return prod(shapes[entry]) * itemsizes[entry]
+        nbytes = known.get(entry)
+        if nbytes is None:
+            nbytes = known[entry] = prod(shapes[entry]) * itemsizes[entry]
+        return nbytes
 
     return _Planner(order, nbytes_of, owned, inplace=inplace, share=share).run()

@@ -51,7 +51,11 @@ class Node:
     _entries: tuple[Entry, ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._entries = tuple([Entry(self, index) for index in range(self.n_outputs)])
+        count = self.n_outputs
+        if count == 1:  # as nearly all
+            self._entries = (Entry(self, 0),)
+        else:
+            self._entries = tuple([Entry(self, index) for index in range(count)])
 
     def __repr__(self) -> str:
         kind = "variable" if self.operator is None else self.operator.name
@@ -144,19 +148,22 @@ def rebuild(
       The new heads.
     """
     heads = list(heads)
+    notes = [each for each in (known, types) if each is not None]
     new: dict[Node, tuple[Entry, ...]] = {}
     for node in topological(heads):
-        inputs = tuple(new[entry.node][entry.output] for entry in node.inputs)
+        inputs = tuple([new[before][output] for before, output in node.inputs])
+        own = node.entries()
         entries = change(node, inputs)
         if entries is None:
-            kept = node
-            if inputs != node.inputs:
-                kept = Node(node.operator, node.name, inputs, node.attributes, node.site)
-            entries = kept.entries()
+            if inputs == node.inputs:
+                entries = own
+            else:
+                made = Node(node.operator, node.name, inputs, node.attributes, node.site)
+                entries = made.entries()
         new[node] = entries
-        for notes in (known, types):
-            if notes is not None and entries is not node.entries():
-                for before, after in zip(node.entries(), entries, strict=True):
-                    if before in notes:
-                        notes[after] = notes[before]
+        if entries is not own:
+            for each in notes:
+                for before, after in zip(own, entries, strict=True):
+                    if before in each:
+                        each[after] = each[before]
     return [new[head.node][head.output] for head in heads]

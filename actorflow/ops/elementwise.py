@@ -33,7 +33,9 @@ __all__ = ["ELEMENTWISE", "Elementwise", "Term", "broadcast_shapes", "compute"]
 Number: TypeAlias = bool | int | float
 
 
-@attrs.frozen(eq=False)
+# These are made by the thousand while a deep graph is bound, and a frozen one takes three times as
+# long to make.
+@attrs.define(eq=False)
 class Term:
     """A handle in a formula: arithmetic on it, also with Python's numbers, applies operators."""
 
@@ -92,7 +94,7 @@ def compute(name: str, *operands: Term | Number) -> Term:
     return Term(apply, found)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class _At:
     """What a formula may use: g, the output's gradient; the operands x and y; the output."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorflow.errors import ShapeError
 from actorflow.graph import Entry, Node, infer_shapes, infer_types, topological, variables
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actorflow.ops import Shape
 
-__all__ = ["shape_hint", "shapes", "type_hint", "types"]
+__all__ = ["Walk", "shape_hint", "shapes", "type_hint", "types", "walk"]
 
 Found = tuple[list[Any], list[Any], list[Any]]
 
@@ -49,12 +49,24 @@ def type_hint(node: Node) -> np.dtype[Any] | None:
     return as_dtype(text, node.name)
 
 
-def shapes(
-    heads: tuple[Entry, ...], args: Sequence[Shape | None], kwargs: Mapping[str, Shape]
-) -> Found:
-    """Shapes of arguments, outputs and states; None for each that cannot be told."""
+class Walk(NamedTuple):
+    """A graph, walked through once."""
+
+    heads: tuple[Entry, ...]
+    order: list[Node]
+    arguments: list[Node]
+    states: list[Node]
+
+
+def walk(heads: tuple[Entry, ...]) -> Walk:
+    """Walk through the graph of some heads."""
     order = topological(heads)
-    arguments, states = variables(order)
+    return Walk(heads, order, *variables(order))
+
+
+def shapes(walked: Walk, args: Sequence[Shape | None], kwargs: Mapping[str, Shape]) -> Found:
+    """Shapes of arguments, outputs and states; None for each that cannot be told."""
+    heads, order, arguments, states = walked
     known = _given("infer_shape", arguments, states, args, kwargs)
     for name, shape in known.items():
         known[name] = as_shape(shape, f"infer_shape: {name}")
@@ -66,19 +78,26 @@ def shapes(
 
 
 def types(
-    heads: tuple[Entry, ...],
+    walked: Walk,
     args: Sequence[np.dtype[Any] | None],
     kwargs: Mapping[str, np.dtype[Any]],
+    otherwise: np.dtype[Any] | None = None,
 ) -> Found:
-    """Data types of arguments, outputs and states; None for each that cannot be told."""
-    order = topological(heads)
-    arguments, states = variables(order)
+    """Data types of arguments, outputs and states; None for each that cannot be told.
+
+    Args:
+      walked: the graph.
+      args, kwargs: what is known of its arguments, in order or by name.
+      otherwise: the data type of arguments that nothing tells, one after the other.
+    """
+    heads, order, arguments, states = walked
     known = _given("infer_type", arguments, states, args, kwargs)
     for node in (*arguments, *states):
         if node.name not in known and (hint := type_hint(node)) is not None:
             known[node.name] = hint
     nodes = {node: known[node.name] for node in (*arguments, *states) if node.name in known}
-    return _collected(infer_types(order, nodes), heads, arguments, states)
+    guesses = {} if otherwise is None else dict.fromkeys(arguments, otherwise)
+    return _collected(infer_types(order, nodes, guesses), heads, arguments, states)
 
 
 def _given(

@@ -49,7 +49,7 @@ def known_shapes(symbol: Symbol, shape: Mapping[str, Shape] | None) -> dict[Entr
       ShapeError: they do not fit.
     """
     inside = symbol.get_internals()._entries
-    found = infer.shapes(inside, (), shape or {})[1]
+    found = infer.shapes(infer.walk(inside), (), shape or {})[1]
     return {entry: each for entry, each in zip(inside, found, strict=True) if each is not None}
 
 

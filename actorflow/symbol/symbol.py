@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actorflow.engine import capture_line
-from actorflow.graph import Entry, Node, topological, variables
+from actorflow.graph import Entry, Node
 from actorflow.ops import DTYPES, as_dtype, as_shape
 from actorflow.symbol import compose, infer, json_format, show, storing
 from actorflow.symbol.arithmetic import Arithmetic
@@ -35,10 +35,17 @@ class Symbol(Arithmetic):
     Symbols never change, but for `_set_attr`; they may share parts.
     """
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "_known_walk")
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._entries = tuple(entries)
+        self._known_walk: infer.Walk | None = None
+
+    def _walk(self) -> infer.Walk:
+        """Its graph, walked through by whoever asked first: nodes get no other inputs."""
+        if self._known_walk is None:
+            self._known_walk = infer.walk(self._entries)
+        return self._known_walk
 
     # -- Outputs -----------------------------------------------------------------------------
 
@@ -94,7 +101,7 @@ class Symbol(Arithmetic):
 
     def get_internals(self) -> Symbol:
         """A group of everything inside of it: variables, and visible outputs of operators."""
-        order = topological(self._entries)
+        order = self._walk().order
         return Symbol(entry for node in order for entry in node.entries()[: node.n_visible])
 
     def get_children(self) -> Symbol | None:
@@ -107,11 +114,11 @@ class Symbol(Arithmetic):
 
     def list_arguments(self) -> list[str]:
         """The names of the variables that arrays are bound to, in the order of `bind`."""
-        return [node.name for node in variables(topological(self._entries))[0]]
+        return [node.name for node in self._walk().arguments]
 
     def list_auxiliary_states(self) -> list[str]:
         """The names of the states that operators update by themselves."""
-        return [node.name for node in variables(topological(self._entries))[1]]
+        return [node.name for node in self._walk().states]
 
     def __call__(self, *args: Symbol, name: str | None = None, **kwargs: Symbol) -> Symbol:
         """The same expression with other symbols in the place of its variables.
@@ -146,7 +153,7 @@ class Symbol(Arithmetic):
           ShapeError: two do not fit each other; the message names the node, the argument and both
             shapes, its notes the lines where they were made.
         """
-        found = infer.shapes(self._entries, args, kwargs)
+        found = infer.shapes(self._walk(), args, kwargs)
         if any(shape is None for part in found for shape in part):
             return None, None, None
         return found
@@ -155,7 +162,7 @@ class Symbol(Arithmetic):
         self, *args: Shape | None, **kwargs: Shape
     ) -> tuple[list[Shape | None], list[Shape | None], list[Shape | None]]:
         """The same, with None for each shape that cannot be told."""
-        return infer.shapes(self._entries, args, kwargs)
+        return infer.shapes(self._walk(), args, kwargs)
 
     def infer_type(
         self, *args: DTypeLike | None, **kwargs: DTypeLike
@@ -167,7 +174,7 @@ class Symbol(Arithmetic):
         """
         given = [None if dtype is None else as_dtype(dtype, "infer_type") for dtype in args]
         named = {name: as_dtype(dtype, "infer_type") for name, dtype in kwargs.items()}
-        found = infer.types(self._entries, given, named)
+        found = infer.types(self._walk(), given, named)
         if any(dtype is None for part in found for dtype in part):
             return None, None, None
         return found
@@ -177,7 +184,14 @@ class Symbol(Arithmetic):
     ) -> tuple[list[np.dtype[Any] | None], list[np.dtype[Any] | None], list[np.dtype[Any] | None]]:
         """The same, with None for each data type that cannot be told."""
         named = {name: as_dtype(dtype, "infer_type") for name, dtype in kwargs.items()}
-        return infer.types(self._entries, (), named)
+        return infer.types(self._walk(), (), named)
+
+    def _infer_type_or(
+        self, otherwise: np.dtype[Any], given: Mapping[str, DTypeLike]
+    ) -> tuple[list[np.dtype[Any] | None], list[np.dtype[Any] | None], list[np.dtype[Any] | None]]:
+        """The same, with one data type for arguments that nothing tells, one after the other."""
+        named = {name: as_dtype(dtype, "infer_type") for name, dtype in given.items()}
+        return infer.types(self._walk(), (), named, otherwise)
 
     # -- Attributes --------------------------------------------------------------------------
 
@@ -203,7 +217,7 @@ class Symbol(Arithmetic):
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
         """The attributes of all nodes that have some, by the nodes' names."""
-        order = topological(self._entries)
+        order = self._walk().order
         return {node.name: dict(node.attributes) for node in order if node.attributes}
 
     def _set_attr(self, **attributes: str) -> None:
