@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorflow.device import Context
     from actorflow.ndarray import NDArray
 
-__all__ = ["backward_heads", "bound_heads", "inference_heads", "training_heads"]
+__all__ = ["backward_heads", "bound_heads", "inference_heads", "needed_grads", "training_heads"]
 
 
 def bound_heads(
@@ -106,3 +106,13 @@ def backward_heads(
             entry = added.entries()[0]
         grads.append(entry)
     return grads, sums
+
+
+def needed_grads(head_grads: Mapping[Node, int], grads: Sequence[Entry]) -> dict[Node, int]:
+    """Those gradients of heads that the gradients of arguments depend on.
+
+    Through other heads none comes: what leads to them stops it, or leads to no argument that is
+    to have one.
+    """
+    taken = set(topological(grads))
+    return {node: head for node, head in head_grads.items() if node in taken}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from actorflow.executor.build import (
     backward_heads,
     bound_heads,
     inference_heads,
+    needed_grads,
     training_heads,
 )
 from actorflow.executor.program import Program
@@ -81,6 +82,18 @@ class Executor:
         self._out_grads: dict[int, NDArray] = {}
         self._trained = False
         self._monitor: Callable[[str, NDArray], None] | None = None
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied.
+
+        Raises:
+          TypeError: always; the message says what to pickle instead.
+        """
+        message = (
+            f"the executor of {self.symbol!r} cannot be pickled or copied, as it computes in "
+            "memory of its own: pickle its symbol, arg_dict and aux_dict, and bind them again"
+        )
+        raise TypeError(message)
 
     def copy_params_from(
         self,
@@ -174,12 +187,13 @@ class Executor:
         """Compute the gradients of the last `forward(is_train=True)`, once.
 
         Args:
-          out_grads: the gradients of the outputs; not needed for losses, which ignore them. None
-            for an output through which no gradient comes.
+          out_grads: the gradients of the outputs; not needed if there are only losses, which ignore
+            them, and outputs through which none can come, such as those of `BlockGrad`. None for an
+            output through which none is to come.
 
         Raises:
           RuntimeError: the last forward was none for training.
-          ValueError: an output that is no loss has no gradient.
+          ValueError: an output that needs a gradient has none.
           TypeError, ShapeError: a gradient is no array, or not of its output's shape.
         """
         if not self._trained:
@@ -320,11 +334,11 @@ class Executor:
             if grad is not None and req != "null"
         }
         heads, head_grads = training_heads(self._heads)
-        for node, head in head_grads.items():
+        grads, sums = backward_heads(self._heads, head_grads, wanted)
+        for node, head in needed_grads(head_grads, grads).items():
             output = self.outputs[head]
             made = empty(output.shape, self.context, output._block.dtype)
             self._out_grads[head] = bound[node] = made
-        grads, sums = backward_heads(self._heads, head_grads, wanted)
         bound.update({node: wanted[of][1] for node, of in sums.items()})
         targets = [*self.outputs, *(grad for _, grad in wanted.values())]
         return Program([*heads, *grads], targets, bound, self.context, [len(heads), len(grads)])

@@ -56,8 +56,7 @@ def gradient(
         operator = node.operator
         if operator is None or node not in needed:
             continue
-        visible = node.entries()[: node.n_visible]
-        above = tuple(_summed(grads, entry) for entry in visible)
+        above = tuple([_summed(grads, entry) for entry in node.entries()[: node.n_visible]])
         if all(grad is None for grad in above) and node not in roots:
             continue
         _through(node, operator, above, needed, grads, mirror)
@@ -70,8 +69,10 @@ def _leads_to(order: Iterable[Node], targets: set[Node]) -> set[Node]:
     for node in order:
         if node.operator is not None:
             inputs = node.inputs[: len(node.operator.inputs)]
-            if any(entry.node in found for entry in inputs):
-                found.add(node)
+            for entry in inputs:
+                if entry.node in found:
+                    found.add(node)
+                    break
     return found
 
 

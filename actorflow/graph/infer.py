@@ -75,22 +75,22 @@ class _Inference:
     def run(self, order: Sequence[Node], otherwise: Mapping[Node, Any]) -> dict[Entry, Any]:
         # Most graphs are complete after one walk.
         left = [node for node in order if node.operator is not None and not self._visit(node)]
-        self.left = dict.fromkeys(left, True)
+        self.left = dict.fromkeys(left, False)
         for node in left:
             for entry in (*node.inputs, *node.entries()):
                 self.touching.setdefault(entry, []).append(node)
-        self.news.clear()  # all that touch it are waiting
-        self._visit_all(deque(left))
+        self._spread()
         for node, value in otherwise.items():
             entry = Entry(node, 0)
             if entry not in self.known:
                 self.known[entry] = value
-                self.news = [entry]
-                self._visit_all(deque())
+                self.news.append(entry)
+                self._spread()
         return self.known
 
-    def _visit_all(self, waiting: deque[Node]) -> None:
-        """Visit the nodes that are waiting, and those that may learn from what these tell."""
+    def _spread(self) -> None:
+        """Visit the nodes that may learn from the news, until there are none."""
+        waiting: deque[Node] = deque()
         while True:
             for entry in self.news:
                 for node in self.touching.get(entry, ()):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import describe_site
-from actorflow.graph.node import Entry, Node, rebuild
-from actorflow.ops import Copy
+from actorflow.graph.node import Entry, Node, rebuild, topological
+from actorflow.ops import Copy, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,14 +87,23 @@ def share_common(heads: Sequence[Entry], shapes: Known, types: Known) -> list[En
 
 def drop_identities(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
     """Leave out operators that give what they take, `Operator.is_identity`."""
+    found = {node for node in topological(heads) if _is_identity(node, shapes, types)}
+    if not found:
+        return list(heads)
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
-        operator = node.operator
-        if operator is None or not operator.is_identity(*map(shapes.__getitem__, node.inputs)):
-            return None
-        return (inputs[0],) if types[node.inputs[0]] == types[Entry(node, 0)] else None
+        return (inputs[0],) if node in found else None
 
     return rebuild(heads, change, shapes, types)
+
+
+def _is_identity(node: Node, shapes: Known, types: Known) -> bool:
+    operator = node.operator
+    if operator is None or type(operator).is_identity is Operator.is_identity:  # never
+        return False
+    if not operator.is_identity(*[shapes[entry] for entry in node.inputs]):
+        return False
+    return bool(types[node.inputs[0]] == types[Entry(node, 0)])
 
 
 def own_heads(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:

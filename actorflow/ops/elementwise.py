@@ -84,13 +84,15 @@ _SHORT_POWERS: Final = {1: "", 2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "rec
 
 def compute(name: str, *operands: Term | Number) -> Term:
     """Apply an element-wise operator to terms; one of two operands may be a number."""
-    terms = [each for each in operands if isinstance(each, Term)]
     operator: Elementwise | WithScalar = ELEMENTWISE[name]
-    for place, each in enumerate(operands):
-        if not isinstance(each, Term):
-            operator = WithScalar(ELEMENTWISE[name], each, place == 0)
+    terms = []
+    for each in operands:
+        if isinstance(each, Term):
+            terms.append(each)
+        else:
+            operator = WithScalar(ELEMENTWISE[name], each, not terms)
     apply = terms[0].apply
-    (found,) = apply(operator, *(each.handle for each in terms))
+    (found,) = apply(operator, *[each.handle for each in terms])
     return Term(apply, found)
 
 

@@ -62,9 +62,12 @@ def apply(
       Its visible outputs.
 
     Raises:
-      TypeError: an input is not a symbol of one output.
+      TypeError: an input is not a symbol of one output, or the name or an attribute is no text.
     """
     check_attributes(operator.name, attr)
+    if name is not None and not isinstance(name, str):
+        message = f"{operator.name}: the name has to be a text, got {name!r}"
+        raise TypeError(message)
     names = (*operator.inputs, *operator.auxiliary)
     attributes = current_attributes(attr)
     site = capture_line()

@@ -1,12 +1,15 @@
 """Executors against operators applied at once."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import trio
 from hypothesis import given, settings, strategies as st
 
 import actorflow as af
-from actorflow import nd, ops
+from actorflow import nd, ops, sym
 from actorflow.errors import ContextError, ShapeError
 from actorflow.graph import Entry, Node, gradient, topological
 from actorflow.ops import ELEMENTWISE, eager
@@ -346,3 +349,36 @@ def test_layers_without_width():
     assert executor.forward(is_train=True)[0].asnumpy().tolist() == [[5, 5]] * 3
     executor.backward(nd.ones((3, 2)))
     assert executor.grad_dict["fc_bias"].asnumpy().tolist() == [3, 3]
+
+
+def test_executors_say_what_to_pickle_instead():
+    executor = mlp().simple_bind(data=(2, 3))
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="pickle its symbol, arg_dict and aux_dict"):
+            attempt(executor)
+    fill(executor)
+    symbol, args = pickle.loads(pickle.dumps((executor.symbol, executor.arg_dict)))  # noqa: S301
+    (again,) = symbol.bind(None, args).forward()
+    (wanted,) = executor.forward()
+    np.testing.assert_array_equal(again.asnumpy(), wanted.asnumpy())
+
+
+def test_heads_through_which_no_gradient_can_come_need_none():
+    x, w = Variable("x"), Variable("w")
+    stopped = sym.BlockGrad(x * 3)
+    largest = sym.argmax(x, axis=1)
+    loss = sym.MakeLoss(x * w)
+    executor = Group([stopped, loss, largest]).simple_bind(x=(2, 3), w=(2, 3))
+    fill(executor)
+    executor.forward(is_train=True)
+    executor.backward()
+    values = {name: array.asnumpy() for name, array in executor.arg_dict.items()}
+    np.testing.assert_array_equal(executor.grad_dict["x"].asnumpy(), values["w"])
+    # A way for a gradient counts only if it leads to an argument that wants one.
+    both = Group([sym.square(x), w * 2])
+    only_w = both.simple_bind(grad_req={"w": "write"}, x=(2,), w=(2,))
+    only_w.forward(is_train=True)
+    with pytest.raises(ValueError, match=r"needed for outputs .*: '_mul"):
+        only_w.backward()
+    only_w.backward([None, nd.ones((2,))])
+    np.testing.assert_array_equal(only_w.grad_dict["w"].asnumpy(), [2, 2])

@@ -51,6 +51,8 @@ def test_attributes_are_texts():
         sym.Variable("x", attr={"a": None})
     with pytest.raises(TypeError, match="the name has to be a text"):
         sym.Variable(3)
+    with pytest.raises(TypeError, match="FullyConnected: the name has to be a text, got 3"):
+        sym.FullyConnected(num_hidden=3, name=3)
 
 
 def test_scopes_concern_their_own_thread():
