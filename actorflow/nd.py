@@ -3,6 +3,22 @@
 # Written by docs/make_symbols.py.
 # ruff: noqa: A004 -- max, sum, ...: MXNet's names
 
+from actorflow.ndarray.angles import (
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    cos,
+    cosh,
+    degrees,
+    radians,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
 from actorflow.ndarray.apply import (
     apply,
 )
@@ -80,17 +96,8 @@ from actorflow.ndarray.losses import (
 )
 from actorflow.ndarray.maths import (
     abs,
-    arccos,
-    arccosh,
-    arcsin,
-    arcsinh,
-    arctan,
-    arctanh,
     cbrt,
     ceil,
-    cos,
-    cosh,
-    degrees,
     exp,
     expm1,
     fix,
@@ -101,7 +108,6 @@ from actorflow.ndarray.maths import (
     log10,
     logical_not,
     negative,
-    radians,
     reciprocal,
     relu,
     rint,
@@ -109,13 +115,9 @@ from actorflow.ndarray.maths import (
     rsqrt,
     sigmoid,
     sign,
-    sin,
-    sinh,
     softrelu,
     sqrt,
     square,
-    tan,
-    tanh,
     trunc,
 )
 from actorflow.ndarray.normalization import (

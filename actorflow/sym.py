@@ -3,6 +3,22 @@
 # Written by docs/make_symbols.py.
 # ruff: noqa: A004 -- max, sum, ...: MXNet's names
 
+from actorflow.symbol.angles import (
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    cos,
+    cosh,
+    degrees,
+    radians,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
 from actorflow.symbol.arrays import (
     ElementWiseSum,
     add_n,
@@ -49,17 +65,8 @@ from actorflow.symbol.losses import (
 )
 from actorflow.symbol.maths import (
     abs,
-    arccos,
-    arccosh,
-    arcsin,
-    arcsinh,
-    arctan,
-    arctanh,
     cbrt,
     ceil,
-    cos,
-    cosh,
-    degrees,
     exp,
     expm1,
     fix,
@@ -70,7 +77,6 @@ from actorflow.symbol.maths import (
     log10,
     logical_not,
     negative,
-    radians,
     reciprocal,
     relu,
     rint,
@@ -78,13 +84,9 @@ from actorflow.symbol.maths import (
     rsqrt,
     sigmoid,
     sign,
-    sin,
-    sinh,
     softrelu,
     sqrt,
     square,
-    tan,
-    tanh,
     trunc,
 )
 from actorflow.symbol.naming import (

@@ -153,19 +153,26 @@ ARRAYS = _some(
     Function("zeros_like", ops.ZerosLike),
 )
 
-UNARY: dict[str, Element] = {
-    "abs": ("The absolute value of each element.", ()),
+ANGLES: dict[str, Element] = {
     "arccos": ("The inverse of the cosine, in radians.", ()),
     "arccosh": ("The inverse of the hyperbolic cosine.", ()),
     "arcsin": ("The inverse of the sine, in radians.", ()),
     "arcsinh": ("The inverse of the hyperbolic sine.", ()),
     "arctan": ("The inverse of the tangent, in radians.", ()),
     "arctanh": ("The inverse of the hyperbolic tangent.", ()),
-    "cbrt": ("The cube root of each element.", ()),
-    "ceil": ("The smallest integers that are not below.", ()),
     "cos": ("The cosine of angles in radians.", ()),
     "cosh": ("The hyperbolic cosine.", ()),
     "degrees": ("Angles in degrees, from radians.", ()),
+    "radians": ("Angles in radians, from degrees.", ()),
+    "sin": ("The sine of angles in radians.", ()),
+    "sinh": ("The hyperbolic sine.", ()),
+    "tan": ("The tangent of angles in radians.", ()),
+    "tanh": ("The hyperbolic tangent.", ()),
+}
+MATHS: dict[str, Element] = {
+    "abs": ("The absolute value of each element.", ()),
+    "cbrt": ("The cube root of each element.", ()),
+    "ceil": ("The smallest integers that are not below.", ()),
     "exp": ("The exponential function, e to the power of each element.", ()),
     "expm1": ("`exp(data) - 1`, exact near 0 too.", ()),
     "floor": ("The largest integers that are not above.", ()),
@@ -175,7 +182,6 @@ UNARY: dict[str, Element] = {
     "log10": ("The logarithm to base 10.", ()),
     "logical_not": ("1 where an element is 0, else 0, in its own data type.", ()),
     "negative": ("`-data`; for unsigned integers, modulo their range.", ()),
-    "radians": ("Angles in radians, from degrees.", ()),
     "reciprocal": ("`1 / data`, in floats.", ()),
     "relu": ("`max(data, 0)`.", ()),
     "rint": ("The nearest integers; halves go to the even one.", ()),
@@ -183,15 +189,12 @@ UNARY: dict[str, Element] = {
     "rsqrt": ("`1 / sqrt(data)`.", ()),
     "sigmoid": ("`1 / (1 + exp(-data))`.", ()),
     "sign": ("-1, 0 or 1.", ()),
-    "sin": ("The sine of angles in radians.", ()),
-    "sinh": ("The hyperbolic sine.", ()),
     "softrelu": ("`log(1 + exp(data))`.", ()),
     "sqrt": ("The square root of each element.", ()),
     "square": ("`data * data`.", ()),
-    "tan": ("The tangent of angles in radians.", ()),
-    "tanh": ("The hyperbolic tangent.", ()),
     "trunc": ("The integers towards zero.", ("fix",)),
 }
+UNARY = {**ANGLES, **MATHS}
 
 BINARY: dict[str, Element] = {
     "add": ("`lhs + rhs`.", ("broadcast_add", "broadcast_plus", "elemwise_add")),
@@ -226,6 +229,7 @@ MODULES = (
     Module("shapes", "Symbols in other shapes, cut and put together.", SHAPES),
     Module("reductions", "Sums, extremes, products and what picks elements.", REDUCTIONS),
     Module("arrays", "Sums of many, bounds, and arrays like another.", ARRAYS),
-    Module("maths", "Functions element by element.", unary=UNARY),
+    Module("angles", "Trigonometric and hyperbolic functions, element by element.", unary=ANGLES),
+    Module("maths", "Other functions element by element.", unary=MATHS),
     Module("pairs", "Functions of two symbols, or a symbol and a number.", binary=BINARY),
 )

@@ -22,17 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "abs",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctanh",
     "cbrt",
     "ceil",
-    "cos",
-    "cosh",
-    "degrees",
     "exp",
     "expm1",
     "fix",
@@ -43,7 +34,6 @@ __all__ = [
     "log10",
     "logical_not",
     "negative",
-    "radians",
     "reciprocal",
     "relu",
     "rint",
@@ -51,13 +41,9 @@ __all__ = [
     "rsqrt",
     "sigmoid",
     "sign",
-    "sin",
-    "sinh",
     "softrelu",
     "sqrt",
     "square",
-    "tan",
-    "tanh",
     "trunc",
 ]
 
@@ -65,36 +51,6 @@ __all__ = [
 def abs(data: NDArray, out: NDArray | None = None) -> NDArray:
     """The absolute value of each element."""
     return unary("abs", data, out)
-
-
-def arccos(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The inverse of the cosine, in radians."""
-    return unary("arccos", data, out)
-
-
-def arccosh(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The inverse of the hyperbolic cosine."""
-    return unary("arccosh", data, out)
-
-
-def arcsin(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The inverse of the sine, in radians."""
-    return unary("arcsin", data, out)
-
-
-def arcsinh(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The inverse of the hyperbolic sine."""
-    return unary("arcsinh", data, out)
-
-
-def arctan(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The inverse of the tangent, in radians."""
-    return unary("arctan", data, out)
-
-
-def arctanh(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The inverse of the hyperbolic tangent."""
-    return unary("arctanh", data, out)
 
 
 def cbrt(data: NDArray, out: NDArray | None = None) -> NDArray:
@@ -105,21 +61,6 @@ def cbrt(data: NDArray, out: NDArray | None = None) -> NDArray:
 def ceil(data: NDArray, out: NDArray | None = None) -> NDArray:
     """The smallest integers that are not below."""
     return unary("ceil", data, out)
-
-
-def cos(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The cosine of angles in radians."""
-    return unary("cos", data, out)
-
-
-def cosh(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The hyperbolic cosine."""
-    return unary("cosh", data, out)
-
-
-def degrees(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """Angles in degrees, from radians."""
-    return unary("degrees", data, out)
 
 
 def exp(data: NDArray, out: NDArray | None = None) -> NDArray:
@@ -167,11 +108,6 @@ def negative(data: NDArray, out: NDArray | None = None) -> NDArray:
     return unary("negative", data, out)
 
 
-def radians(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """Angles in radians, from degrees."""
-    return unary("radians", data, out)
-
-
 def reciprocal(data: NDArray, out: NDArray | None = None) -> NDArray:
     """`1 / data`, in floats."""
     return unary("reciprocal", data, out)
@@ -207,16 +143,6 @@ def sign(data: NDArray, out: NDArray | None = None) -> NDArray:
     return unary("sign", data, out)
 
 
-def sin(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The sine of angles in radians."""
-    return unary("sin", data, out)
-
-
-def sinh(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The hyperbolic sine."""
-    return unary("sinh", data, out)
-
-
 def softrelu(data: NDArray, out: NDArray | None = None) -> NDArray:
     """`log(1 + exp(data))`."""
     return unary("softrelu", data, out)
@@ -230,16 +156,6 @@ def sqrt(data: NDArray, out: NDArray | None = None) -> NDArray:
 def square(data: NDArray, out: NDArray | None = None) -> NDArray:
     """`data * data`."""
     return unary("square", data, out)
-
-
-def tan(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The tangent of angles in radians."""
-    return unary("tan", data, out)
-
-
-def tanh(data: NDArray, out: NDArray | None = None) -> NDArray:
-    """The hyperbolic tangent."""
-    return unary("tanh", data, out)
 
 
 def trunc(data: NDArray, out: NDArray | None = None) -> NDArray:

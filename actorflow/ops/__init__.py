@@ -10,6 +10,7 @@ from actorflow.ops.basic import (
     OnesLike,
     ZerosLike,
 )
+from actorflow.ops.batch_norm import BatchNorm
 from actorflow.ops.broadcast import (
     BroadcastAxis,
     BroadcastLike,
@@ -39,7 +40,7 @@ from actorflow.ops.index import (
 )
 from actorflow.ops.leaky import LeakyReLU
 from actorflow.ops.loss import MakeLoss, SoftmaxOutput
-from actorflow.ops.normalization import LRN, BatchNorm
+from actorflow.ops.lrn import LRN
 from actorflow.ops.operator import Operator, shared
 from actorflow.ops.pooling import Pooling
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform

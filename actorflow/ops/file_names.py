@@ -9,6 +9,7 @@ import attrs
 from actorflow.ops import (
     activation,
     basic,
+    batch_norm,
     broadcast,
     convolution,
     deconvolution,
@@ -18,7 +19,7 @@ from actorflow.ops import (
     index,
     leaky,
     loss,
-    normalization,
+    lrn,
     pooling,
     reduce,
     regression,
@@ -65,14 +66,14 @@ _NONE: Final = ("None",)
 CLASSES: Final[tuple[Row, ...]] = (
     # Layers
     _row(activation.Activation, "Activation"),
-    _row(normalization.BatchNorm, "BatchNorm", "BatchNorm_v1", "CuDNNBatchNorm"),
+    _row(batch_norm.BatchNorm, "BatchNorm", "BatchNorm_v1", "CuDNNBatchNorm"),
     _row(convolution.Convolution, "Convolution", "Convolution_v1"),
     _row(deconvolution.Deconvolution, "Deconvolution"),
     _row(dropout.Dropout, "Dropout"),
     _row(embedding.Embedding, "Embedding"),
     _row(dense.FullyConnected, "FullyConnected"),
     _row(leaky.LeakyReLU, "LeakyReLU"),
-    _row(normalization.LRN, "LRN"),
+    _row(lrn.LRN, "LRN"),
     _row(pooling.Pooling, "Pooling", "Pooling_v1"),
     # Losses
     _row(regression.LinearRegressionOutput, "LinearRegressionOutput"),

@@ -1,4 +1,4 @@
-"""Functions element by element."""
+"""Other functions element by element."""
 
 # Written by docs/make_symbols.py from what the operators say of their parameters:
 # change it there, and run `make symbols`.
@@ -14,17 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "abs",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctanh",
     "cbrt",
     "ceil",
-    "cos",
-    "cosh",
-    "degrees",
     "exp",
     "expm1",
     "fix",
@@ -35,7 +26,6 @@ __all__ = [
     "log10",
     "logical_not",
     "negative",
-    "radians",
     "reciprocal",
     "relu",
     "rint",
@@ -43,13 +33,9 @@ __all__ = [
     "rsqrt",
     "sigmoid",
     "sign",
-    "sin",
-    "sinh",
     "softrelu",
     "sqrt",
     "square",
-    "tan",
-    "tanh",
     "trunc",
 ]
 
@@ -62,66 +48,6 @@ def abs(
 ) -> Symbol:
     """The absolute value of each element."""
     return unary("abs", data, name, attr)
-
-
-def arccos(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The inverse of the cosine, in radians."""
-    return unary("arccos", data, name, attr)
-
-
-def arccosh(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The inverse of the hyperbolic cosine."""
-    return unary("arccosh", data, name, attr)
-
-
-def arcsin(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The inverse of the sine, in radians."""
-    return unary("arcsin", data, name, attr)
-
-
-def arcsinh(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The inverse of the hyperbolic sine."""
-    return unary("arcsinh", data, name, attr)
-
-
-def arctan(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The inverse of the tangent, in radians."""
-    return unary("arctan", data, name, attr)
-
-
-def arctanh(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The inverse of the hyperbolic tangent."""
-    return unary("arctanh", data, name, attr)
 
 
 def cbrt(
@@ -142,36 +68,6 @@ def ceil(
 ) -> Symbol:
     """The smallest integers that are not below."""
     return unary("ceil", data, name, attr)
-
-
-def cos(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The cosine of angles in radians."""
-    return unary("cos", data, name, attr)
-
-
-def cosh(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The hyperbolic cosine."""
-    return unary("cosh", data, name, attr)
-
-
-def degrees(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """Angles in degrees, from radians."""
-    return unary("degrees", data, name, attr)
 
 
 def exp(
@@ -264,16 +160,6 @@ def negative(
     return unary("negative", data, name, attr)
 
 
-def radians(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """Angles in radians, from degrees."""
-    return unary("radians", data, name, attr)
-
-
 def reciprocal(
     data: Symbol | None = None,
     *,
@@ -344,26 +230,6 @@ def sign(
     return unary("sign", data, name, attr)
 
 
-def sin(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The sine of angles in radians."""
-    return unary("sin", data, name, attr)
-
-
-def sinh(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The hyperbolic sine."""
-    return unary("sinh", data, name, attr)
-
-
 def softrelu(
     data: Symbol | None = None,
     *,
@@ -392,26 +258,6 @@ def square(
 ) -> Symbol:
     """`data * data`."""
     return unary("square", data, name, attr)
-
-
-def tan(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The tangent of angles in radians."""
-    return unary("tan", data, name, attr)
-
-
-def tanh(
-    data: Symbol | None = None,
-    *,
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-) -> Symbol:
-    """The hyperbolic tangent."""
-    return unary("tanh", data, name, attr)
 
 
 def trunc(

@@ -6,7 +6,8 @@ import pytest
 
 from actorflow.errors import DTypeError, GradientError, ParameterError, ShapeError
 from actorflow.ops import eager
-from actorflow.ops.normalization import LRN, BatchNorm
+from actorflow.ops.batch_norm import BatchNorm
+from actorflow.ops.lrn import LRN
 from tests.ops._gradients import check_gradient
 
 
@@ -78,7 +79,7 @@ def test_blocks_do_not_show(monkeypatch):
     arrays = arrays_for(layer, (7, 3, 4, 5))
     results = []
     for block in (1, 25, 130, 1 << 20):
-        monkeypatch.setattr("actorflow.ops.normalization._BLOCK", block)
+        monkeypatch.setattr("actorflow.ops.batch_norm._BLOCK", block)
         outputs = eager.apply(layer, *[each.copy() for each in arrays])
         grads = eager.gradient(layer, arrays[:3], outputs, (np.sin(arrays[0]),))
         results.append((*outputs, *grads))
