@@ -18,6 +18,8 @@ from actorflow.ops import After
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from actorflow.ops import Operator
+
 __all__ = ["Mirror"]
 
 _SAID: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -27,8 +29,9 @@ class Mirror:
     """What the gradients of a graph take in the place of values of its forward half.
 
     Nodes with the attribute `force_mirroring` are computed again if it is "true", and kept if it
-    is "false". What gives a head, draws random numbers or updates a state is always kept: a head
-    has memory of its own, and to run the others twice would not give the same.
+    is "false". What gives a head is always kept, as a head has memory of its own. What draws random
+    numbers or updates a state does not run twice: if it can, another operator gives the same from
+    its hidden outputs, which are kept then (`Operator.again`).
     """
 
     def __init__(
@@ -61,7 +64,8 @@ class Mirror:
           above: a gradient from above of the node that the gradient belongs to. A copy waits for
             it: one that ran before would be held for as long as the original.
         """
-        if entry.node not in self._chosen:
+        node = entry.node
+        if node not in self._chosen or (_runs_once(node) and entry.output >= node.n_visible):
             return entry
         if entry.node not in self._copies:
             self._copy(entry.node, above)
@@ -82,11 +86,18 @@ class Mirror:
                 stack.extend(entry.node for entry in node.inputs)
         fresh: set[Node] = set()
         for each in sorted(missing, key=self._chosen.__getitem__):
-            inputs = tuple(self._copied(entry) for entry in each.inputs)
+            operator, taken = _repeated(each)
+            inputs = tuple(self._copied(entry) for entry in taken)
             if fresh.isdisjoint(entry.node for entry in inputs):  # else it waits for those
-                late = Node(After(), f"{each.name}_mirror_after", (inputs[0], above))
+                late = Node(
+                    After(),
+                    f"{each.name}_mirror_after",
+                    (inputs[0], above),
+                    each.attributes,
+                    each.site,
+                )
                 inputs = (*late.entries(), *inputs[1:])
-            made = Node(each.operator, f"{each.name}_mirror", inputs, each.attributes, each.site)
+            made = Node(operator, f"{each.name}_mirror", inputs, each.attributes, each.site)
             self._copies[each] = made
             fresh.add(made)
 
@@ -99,7 +110,9 @@ def _chosen(order: Iterable[Node], *, everything: bool, step: int) -> set[Node]:
         said = _asked(node)
         operator = node.operator
         # What takes nothing could not be held back until the backward half.
-        if operator is None or operator.draws or operator.auxiliary or not node.inputs:
+        if operator is None or not node.inputs:
+            continue
+        if _runs_once(node) and operator.again() is None:
             continue
         if said is None and everything and not (operator.costly or operator.is_loss):
             count += 1
@@ -107,6 +120,21 @@ def _chosen(order: Iterable[Node], *, everything: bool, step: int) -> set[Node]:
         if said:
             found.add(node)
     return found
+
+
+def _runs_once(node: Node) -> bool:
+    """Whether an operator gives something else, or does something else, the second time."""
+    operator = node.operator
+    return operator is not None and (operator.draws or bool(operator.auxiliary))
+
+
+def _repeated(node: Node) -> tuple[Operator | None, tuple[Entry, ...]]:
+    """The operator that computes a node again, and what it takes."""
+    operator = node.operator
+    if operator is None or not _runs_once(node):
+        return operator, node.inputs
+    inputs = node.inputs[: len(operator.inputs)]
+    return operator.again(), (*inputs, *node.entries()[node.n_visible :])
 
 
 def _asked(node: Node) -> bool | None:

@@ -116,9 +116,14 @@ class BatchNorm(Operator):
             for moving, now in ((moving_mean, center), (moving_var, var)):
                 moving[...] = self.momentum * moving + (1 - self.momentum) * now
         inverse[...] = 1 / np.sqrt(var + self.eps)
+        self.normalize((data, gamma, beta, mean, inverse), output, work)
+
+    def normalize(self, given: tuple[Memory, ...], output: Memory, work: Memory) -> None:
+        """Fill the output, `(rows, channels, width)`, with what follows from mean and deviation."""
+        data, gamma, beta, mean, inverse = given
         scale = inverse if self.fix_gamma else inverse * gamma
         center, scale, shift = mean[:, None], scale[:, None], beta[:, None]
-        for cut in _cuts(shape):
+        for cut in _cuts(data.shape):
             result, channels = output[cut], cut[1]
             each = result if result.dtype == work.dtype else _shaped(work, result.shape)
             np.subtract(data[cut], center[channels], out=each)
@@ -134,8 +139,41 @@ class BatchNorm(Operator):
             )
         return apply(BatchNormGradient(self), *inputs[:2], *outputs[1:], out_grads[0])
 
+    def again(self) -> Operator | None:
+        return None if self.output_mean_var else BatchNormAgain(self)
+
     def at_inference(self) -> Operator:
         return attrs.evolve(self, use_global_stats=True)
+
+
+@attrs.frozen
+class BatchNormAgain(Operator):
+    """The output of a `BatchNorm` from the mean and the inverse deviation that it found."""
+
+    layer: BatchNorm
+
+    inputs = ("data", "gamma", "beta", "mean", "inverse")
+    inplace = (("data", "output"),)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"{self.layer.name}_again"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return dtypes[0]
+
+    def scratch(
+        self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]
+    ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
+        return self.layer.scratch(shapes, dtypes)
+
+    def forward(self, data: Memory, *rest: Memory) -> None:
+        *given, output, work = rest
+        shape = _flat(data.shape, self.layer.axis)
+        self.layer.normalize((data.reshape(shape), *given), output.reshape(shape), work)
 
 
 @attrs.frozen

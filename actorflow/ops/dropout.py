@@ -123,6 +123,10 @@ class Dropout(Operator):
     ) -> Handles:
         return apply(DropoutGradient(self), *out_grads, outputs[1])
 
+    def again(self) -> Operator:
+        # Elements are dropped and scaled alike on the way back.
+        return DropoutGradient(self)
+
     def at_inference(self) -> Operator:
         return self if self.mode == "always" else DropoutAtInference(self)
 

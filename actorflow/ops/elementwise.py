@@ -33,8 +33,8 @@ __all__ = ["ELEMENTWISE", "Elementwise", "Term", "broadcast_shapes", "compute"]
 Number: TypeAlias = bool | int | float
 
 
-# These are made by the thousand while a deep graph is bound, and a frozen one takes three times as
-# long to make.
+# These are made by the thousand while a deep graph is bound, and a frozen one takes twice as long
+# to make.
 @attrs.define(eq=False)
 class Term:
     """A handle in a formula: arithmetic on it, also with Python's numbers, applies operators."""

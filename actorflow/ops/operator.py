@@ -188,6 +188,14 @@ class Operator:
         del shapes
         return False
 
+    def again(self) -> Operator | None:
+        """What gives its visible outputs once more, from its inputs and its hidden outputs.
+
+        It is asked of operators that draw or have states, which cannot be applied twice; None if
+        there is nothing that gives the same bits (`graph.mirror`).
+        """
+        return None
+
     def at_inference(self) -> Operator:
         """The operator to use instead when nothing is to be learnt: it has the same outputs."""
         return self

@@ -75,11 +75,6 @@ def test_the_gradients_are_the_same_to_the_bit(network, step, req):
             patch.setenv("AF_BACKWARD_MIRROR_STEP", str(step))
             executor = bound(network, req)
             found.append(gradients(executor))
-            assert setting == "0" or all(
-                not (node.operator.draws or node.operator.auxiliary)
-                for node in program(executor).order
-                if node.name.endswith("_mirror")
-            )
     plain = sym.load_json(network.tojson().replace("force_mirroring", "nothing"))
     found.append(gradients(bound(plain, req)))
     for other in found[:2]:
@@ -145,14 +140,43 @@ def test_a_copy_runs_when_the_backward_pass_gets_to_it():
     ]
 
 
-def test_what_cannot_run_twice_is_kept_and_what_is_costly_is_not_if_it_is_asked_for():
-    with sym.AttrScope(force_mirroring="true"):
-        value = sym.FullyConnected(sym.Variable("data"), num_hidden=4, name="fc")
-        value = sym.BatchNorm(value, name="bn")
-        value = sym.Dropout(value, name="drop")
-        value = sym.tanh(value, name="tanh")
-    executor = sym.sum(value * value, name="sum").simple_bind(data=(3, 5))
-    assert again(executor) == ["tanh_mirror", "fc_mirror"]
+def test_what_cannot_run_twice_is_not_but_gives_the_same_again_from_what_it_hid():
+    def network(said):
+        with sym.AttrScope(force_mirroring=said):
+            value = sym.FullyConnected(sym.Variable("data"), num_hidden=4, name="fc")
+            value = sym.BatchNorm(value, fix_gamma=False, name="bn")
+            value = sym.Dropout(value, name="drop")
+            value = sym.tanh(value, name="tanh")
+        return sym.sum(value * value, name="sum").simple_bind(data=(300, 5))
+
+    executor = network("true")
+    assert again(executor) == ["fc_mirror", "bn_mirror", "drop_mirror", "tanh_mirror"]
+    operators = {node.name: node.operator for node in program(executor).order}
+    assert not any(operators[name].draws or operators[name].auxiliary for name in again(executor))
+    plain = network("false")
+    for one, another in zip(gradients(plain), gradients(executor), strict=True):
+        np.testing.assert_array_equal(one, another)
+    np.testing.assert_array_equal(
+        executor.aux_dict["bn_moving_mean"].asnumpy(), plain.aux_dict["bn_moving_mean"].asnumpy()
+    )
+
+
+def test_a_residual_network_keeps_half():
+    value = sym.Convolution(sym.Variable("data"), kernel=(3, 3), pad=(1, 1), num_filter=4)
+    for _ in range(6):
+        inner = sym.Activation(sym.BatchNorm(value), act_type="relu")
+        value = value + sym.Convolution(inner, kernel=(3, 3), pad=(1, 1), num_filter=4)
+    totals = []
+    for setting in ("0", "1"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AF_BACKWARD_DO_MIRROR", setting)
+            totals.append(program(value.simple_bind(data=(8, 3, 16, 16))).plan.total)
+    assert totals[1] < 0.7 * totals[0]
+
+
+def test_a_normalization_that_shows_mean_and_variance_is_kept():
+    norm = sym.BatchNorm(sym.Variable("x"), output_mean_var=True, attr={"force_mirroring": "1"})
+    assert again(sym.tanh(norm[0]).simple_bind(x=(4, 3))) == []
 
 
 def test_both_spellings_are_read_and_anything_else_is_refused():
@@ -171,9 +195,10 @@ def test_both_spellings_are_read_and_anything_else_is_refused():
 
 
 def test_copies_are_not_taken_for_what_they_are_copies_of():
+    marked = {"force_mirroring": "true"}
     x = Entry(Node(None, "x"), 0)
     above = Entry(Node(None, "above"), 0)
-    inner = Node(ELEMENTWISE["tanh"], "inner", (x,), {"force_mirroring": "true"}).entries()[0]
+    inner = Node(ELEMENTWISE["tanh"], "inner", (x,), {**marked, "ctx_group": "one"}).entries()[0]
     head = Node(ELEMENTWISE["sin"], "head", (inner,)).entries()[0]
     taken = Mirror([head]).again(inner, above)
     mirrored = Node(ELEMENTWISE["multiply"], "grad", (taken, above)).entries()[0]
@@ -182,3 +207,6 @@ def test_copies_are_not_taken_for_what_they_are_copies_of():
     heads = share_common([head, mirrored], shapes, types)
     names = [node.name for node in topological(heads)]
     assert names == ["x", "inner", "head", "above", "inner_mirror_after", "inner_mirror", "grad"]
+    # They run where the original runs.
+    copies = [node for node in topological(heads) if "mirror" in node.name]
+    assert [node.attributes["ctx_group"] for node in copies] == ["one", "one"]

@@ -304,3 +304,13 @@ def test_arrays_without_elements(op, shape):
     grads = eager.gradient(op, arrays, outputs, [np.empty(shape)])
     assert outputs[0].shape == grads[0].shape == shape
     assert all(not grad.any() for grad in grads)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("axes", [(), (1,)])
+def test_dropout_again_drops_the_same_and_draws_nothing(dtype, axes):
+    layer, x = Dropout(0.3, axes=axes), draw(4, 5, BLOCK // 8, dtype=dtype)
+    output, mask = eager.apply(layer, x)
+    (again,) = eager.apply(layer.again(), x, mask)
+    assert not layer.again().draws
+    np.testing.assert_array_equal(again, output)

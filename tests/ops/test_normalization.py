@@ -209,3 +209,17 @@ def test_lrn_says_what_it_needs():
         LRN(5).output_shape((3,))
     with pytest.raises(DTypeError, match="LRN: data is uint8, but needs a floating type"):
         LRN(5).output_type(np.dtype("uint8"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("use_global_stats", [False, True])
+@pytest.mark.parametrize("axis", [1, -1])
+def test_the_output_again_is_the_same_to_the_bit(dtype, use_global_stats, axis):
+    layer = BatchNorm(axis=axis, fix_gamma=False, use_global_stats=use_global_stats)
+    data, *rest = arrays_for(layer, (6, 3, 5, 4))
+    wide = "float32" if dtype == "float16" else dtype
+    data, rest = data.astype(dtype), [each.astype(wide) for each in rest]
+    output, mean, inverse = eager.apply(layer, data, *rest)
+    (again,) = eager.apply(layer.again(), data, *rest[:2], mean, inverse)
+    assert again.dtype == output.dtype
+    np.testing.assert_array_equal(again, output)
