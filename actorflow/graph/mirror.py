@@ -123,9 +123,11 @@ def _chosen(order: Iterable[Node], *, everything: bool, step: int) -> set[Node]:
 
 
 def _runs_once(node: Node) -> bool:
-    """Whether an operator gives something else, or does something else, the second time."""
+    """Whether an operator may give something else, or do something else, the second time."""
     operator = node.operator
-    return operator is not None and (operator.draws or bool(operator.auxiliary))
+    if operator is None:
+        return False
+    return operator.draws or operator.has_instances or bool(operator.auxiliary)
 
 
 def _repeated(node: Node) -> tuple[Operator | None, tuple[Entry, ...]]:

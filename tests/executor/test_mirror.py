@@ -10,6 +10,7 @@ from actorflow.errors import ParameterError
 from actorflow.graph import Entry, Mirror, Node, topological
 from actorflow.graph.rewrite import share_common
 from actorflow.ops import ELEMENTWISE, After
+from tests.operator._operators import op_of
 
 UNARY = (sym.tanh, sym.sin, sym.square, sym.sigmoid, sym.relu, sym.Flatten, sym.identity)
 BINARY = (sym.add, sym.multiply, sym.maximum)
@@ -177,6 +178,26 @@ def test_a_residual_network_keeps_half():
 def test_a_normalization_that_shows_mean_and_variance_is_kept():
     norm = sym.BatchNorm(sym.Variable("x"), output_mean_var=True, attr={"force_mirroring": "1"})
     assert again(sym.tanh(norm[0]).simple_bind(x=(4, 3))) == []
+
+
+def test_operators_that_users_write_are_kept():
+    calls = []
+
+    def forward(in_data, out_data, aux):
+        calls.append("forward")
+        out_data[0][:] = in_data[0]
+
+    def backward(out_grad, in_data, out_data, in_grad):
+        in_grad[0][:] = out_grad[0]
+
+    marked = {"force_mirroring": "true"}
+    value = sym.Custom(sym.Variable("x"), op_type=op_of(forward, backward), attr=marked)
+    executor = sym.square(value).simple_bind(x=(2,))
+    executor.arg_dict["x"][:] = 3
+    executor.forward(is_train=True)
+    executor.backward(nd.ones((2,)))
+    np.testing.assert_array_equal(executor.grad_dict["x"].asnumpy(), [6, 6])
+    assert calls == ["forward"]
 
 
 def test_both_spellings_are_read_and_anything_else_is_refused():
