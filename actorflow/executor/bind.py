@@ -11,7 +11,6 @@ from actorflow.device import as_context
 from actorflow.engine import describe_site
 from actorflow.errors import ContextError, DTypeError, ShapeError
 from actorflow.executor.executor import Executor
-from actorflow.graph import topological, variables
 from actorflow.ndarray import NDArray, empty, zeros
 from actorflow.symbol import shape_hint, type_hint
 
@@ -132,7 +131,8 @@ def _variables(who: str, symbol: Symbol) -> list[Node]:
     Raises:
       ValueError: two have one name, so that nobody could tell their arrays apart.
     """
-    nodes = [node for part in variables(topological(symbol._entries)) for node in part]
+    walked = symbol._walk()
+    nodes = [*walked.arguments, *walked.states]
     found: dict[str, Node] = {}
     for node in nodes:
         before = found.setdefault(node.name, node)
