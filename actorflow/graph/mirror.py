@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Mirror"]
 
+_NAMES: Final = ("force_mirroring", "__force_mirroring__", "__mirror__")
 _SAID: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 class Mirror:
     """What the gradients of a graph take in the place of values of its forward half.
 
-    Nodes with the attribute `force_mirroring` are computed again if it is "true", and kept if it
+    Nodes with the attribute `force_mirroring` (or `__force_mirroring__`, `__mirror__`) are computed again if it is "true", and kept if it
     is "false". What gives a head is always kept, as a head has memory of its own. What draws random
     numbers or updates a state does not run twice: if it can, another operator gives the same from
     its hidden outputs, which are kept then (`Operator.again`).
@@ -144,12 +145,13 @@ def _asked(node: Node) -> bool | None:
     attributes = node.attributes
     if not attributes:
         return None
-    text = attributes.get("force_mirroring", attributes.get("__force_mirroring__"))
-    if text is None:
+    name = next((name for name in _NAMES if name in attributes), None)
+    if name is None:
         return None
+    text = attributes[name]
     said = _SAID.get(text.lower())
     if said is None:
-        message = f"{node.name}: force_mirroring has to be 'true' or 'false', got {text!r}"
+        message = f"{node.name}: {name} has to be 'true' or 'false', got {text!r}"
         error = ParameterError(message)
         error.add_note(f"actorflow: in {node!r}{describe_site(node.site, verb='made')}")
         raise error

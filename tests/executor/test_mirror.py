@@ -204,6 +204,7 @@ def test_both_spellings_are_read_and_anything_else_is_refused():
     for key, value, count in (
         ("force_mirroring", "1", 1),
         ("__force_mirroring__", "true", 1),
+        ("__mirror__", "True", 1),
         ("force_mirroring", "False", 0),
     ):
         inner = sym.tanh(sym.Variable("x"), name="inner", attr={key: value})
