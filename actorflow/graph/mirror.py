@@ -29,10 +29,11 @@ _SAID: Final = {"true": True, "1": True, "false": False, "0": False}
 class Mirror:
     """What the gradients of a graph take in the place of values of its forward half.
 
-    Nodes with the attribute `force_mirroring` (or `__force_mirroring__`, `__mirror__`) are computed again if it is "true", and kept if it
-    is "false". What gives a head is always kept, as a head has memory of its own. What draws random
-    numbers or updates a state does not run twice: if it can, another operator gives the same from
-    its hidden outputs, which are kept then (`Operator.again`).
+    Nodes with the attribute `force_mirroring` (or `__force_mirroring__`, `__mirror__`) are computed
+    again if it is "true", and kept if it is "false". What gives a head is always kept, as a head
+    has memory of its own. What draws random numbers or updates a state does not run twice: if it
+    can, another operator gives the same from its hidden outputs, which are kept then
+    (`Operator.again`).
     """
 
     def __init__(
