@@ -232,20 +232,23 @@ def _multi(
     if not count:
         return []
     steps: list[Step] = []
-    targets: list[NDArray] = []
-    for number in range(count):
+    operators: dict[tuple[float, float], Operator] = {}
+    for number, rates in enumerate(zip(lrs, wds, strict=True)):
         arrays = data[number * each : number * each + each]
         try:
-            operator = _operator(kind, lr=lrs[number], wd=wds[number], **more)
+            operator = operators.get(rates)
+            if operator is None:
+                operator = operators[rates] = _operator(kind, lr=rates[0], wd=rates[1], **more)
             target = _check(operator, arrays, None if out is None else out[number])
         except Exception as error:
             error.add_note(f"asked by {name}, for the weight of number {number}, from 0")
             raise
         steps.append((operator, arrays, target))
-        targets.append(target)
+    targets = [target for _, _, target in steps]
+    context = targets[0]._block.context
     for target in targets:
-        if target._block.context != targets[0]._block.context:
-            message = f"{name}: one weight is in {target.context}, another in {targets[0].context}"
+        if target._block.context is not context and target._block.context != context:
+            message = f"{name}: one weight is in {target.context}, another in {context}"
             raise ContextError(message)
     _refuse_shared(name, steps)
     _push(name, steps)
@@ -260,6 +263,8 @@ def _update(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None
 
 def _check(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None) -> NDArray:
     """Raise unless the arrays fit; give the array for the result."""
+    if out is arrays[0] and _plain(arrays):
+        return out
     names = (*operator.inputs, *operator.auxiliary)
     weight = arrays[0]
     for name, each in zip(names, arrays, strict=True):
@@ -288,6 +293,24 @@ def _check(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None)
             raise DTypeError(message)
     _refuse_overlaps(operator, arrays, out)
     return out
+
+
+def _plain(arrays: tuple[NDArray, ...]) -> bool:
+    """Whether it is seen at a glance that arrays fit: writable, alike, each with its own memory.
+
+    What this leaves is looked at closely; an update is pushed often, and so is this one.
+    """
+    for each in arrays:
+        if not isinstance(each, ArrayCore) or not each._writable:
+            return False
+    weight = arrays[0]
+    shape, block = weight._shape, weight._block
+    dtype, context = block.dtype, block.context
+    for each in arrays:
+        its = each._block
+        if each._shape != shape or its.dtype is not dtype or its.context is not context:
+            return False
+    return dtype.kind == "f" and len({id(each._block) for each in arrays}) == len(arrays)
 
 
 def _push(name: str, steps: Sequence[Step]) -> None:
@@ -343,6 +366,9 @@ def _refuse_overlaps(operator: Operator, arrays: tuple[NDArray, ...], out: NDArr
 
 def _refuse_shared(name: str, steps: Sequence[Step]) -> None:
     """Raise if a step writes to the memory of another."""
+    blocks = [id(each._block) for _, arrays, _ in steps for each in arrays]
+    if len(set(blocks)) == len(blocks) and all(out is arrays[0] for _, arrays, out in steps):
+        return
     taken: dict[int, list[tuple[int, str, NDArray, bool]]] = {}
     for number, (operator, arrays, out) in enumerate(steps):
         inputs = len(operator.inputs)
