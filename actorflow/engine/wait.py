@@ -222,8 +222,8 @@ class Waits(Naps):
                 # Without threads nobody else would run anything, whatever the time.
                 if not (self._threadless or helps) or self._help(target, worker) is None:
                     self._park(target, worker, left)
-                # Then a worker is awake, unless none has started yet. Two threads that take turns at
-                # what follows would wake each other for every operation of it.
+                # Then a worker is awake, unless none has started yet. Two threads that took turns
+                # at what follows would wake each other for every operation of it.
                 helps = helps and (inside is not None or self._lacks_workers())
         finally:
             if inside is not None:
