@@ -200,7 +200,8 @@ def multi_sgd_mom_update(
 def _operator(kind: type[Operator], **given: float) -> Operator:
     """The operator with these parameters. Most programs ask for the same at each step."""
     if all(each.__class__ is float or each.__class__ is int for each in given.values()):
-        return _known(kind, *given.items())
+        # mypy does not know that a class can be looked up.
+        return _known(kind, *given.items())  # type: ignore[arg-type]
     return kind.of(**given)
 
 

@@ -130,8 +130,9 @@ def test_what_does_not_fit_among_several_is_refused_before_anything_changes():
     assert caught.value.__notes__[0].startswith("asked by multi_sgd_update, for the weight of num")
     with pytest.raises(ValueError, match="weight of number 1 and out of number 0 have memory"):
         nd.multi_sgd_update(weight, grad, weight, its, **rates, out=[weight, other])
+    top, bottom = weight[0:2], weight[1:3]
     with pytest.raises(ValueError, match="have memory in common, and one is written"):
-        nd.multi_sgd_update(weight[:2], grad[:2], weight[1:], its[1:], **rates, out=both[:1] * 2)
+        nd.multi_sgd_update(top, grad[0:2], bottom, its[1:3], **rates, out=[top, bottom])
     far = [nd.ones((3, 4), ctx=cpu(1), dtype="float64") for _ in range(2)]
     with pytest.raises(ContextError, match=r"one weight is in cpu\(1\), another in cpu\(0\)"):
         nd.multi_sgd_update(weight, grad, *far, **rates, out=[weight, far[0]])
