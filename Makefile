@@ -21,8 +21,8 @@ MADE := $(VENV)/made-with-$(shell $(PYTHON) -c 'import platform; print(platform.
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: $(VENV)/has-examples ## train a classifier on handwritten digits
-	$(BIN)/python examples/digits.py $(ARGS)
+run: $(VENV)/has-examples ## train LeNet on handwritten digits
+	$(BIN)/python examples/lenet.py $(ARGS)
 
 test: $(VENV)/has-examples $(VENV)/has-test ## every test that needs no GPU
 	$(BIN)/python -m pytest $(ARGS)

@@ -201,6 +201,8 @@ from actorflow.ndarray.shapes import (
 )
 from actorflow.ndarray.update import (
     adam_update,
+    multi_sgd_mom_update,
+    multi_sgd_update,
     sgd_mom_update,
     sgd_update,
 )
@@ -330,6 +332,8 @@ __all__ = [
     "min_axis",
     "minimum",
     "modulo",
+    "multi_sgd_mom_update",
+    "multi_sgd_update",
     "multiply",
     "negative",
     "norm",

@@ -4,7 +4,7 @@ import importlib
 
 import report
 
-NAMES = ("engine", "imperative", "overlap", "memory", "import_time", "errors")
+NAMES = ("engine", "imperative", "symbolic", "overlap", "memory", "import_time", "errors")
 
 
 def main() -> int:

@@ -20,7 +20,6 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Callable
 
 import attrs
 import trio
@@ -30,8 +29,8 @@ from actorflow import nd
 
 try:
     from digits_data import Digits, Score, load_digits, score_scikit_learn
+    from digits_show import Report, progress, show_scores
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
     from rich.table import Table
 except ImportError as error:
     sys.exit(
@@ -43,8 +42,6 @@ SIZES = (784, 128, 64, 10)
 BATCH = 100  # images per step
 RATE = 0.1
 MOMENTUM = 0.9
-
-Report = Callable[[float, float], None]  # called with loss and accuracy
 
 
 @attrs.frozen
@@ -169,27 +166,24 @@ async def main(options: argparse.Namespace) -> None:
         f"layers {'-'.join(map(str, SIZES))}, batches of {BATCH}"
     )
     statistics = af.engine.Statistics()  # of the first epoch alone: watching takes time, too
-    columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     af.random.seed(options.seed)
     async with af.Engine(
         options.workers, blas_threads=options.blas_threads, instruments=[statistics]
     ) as engine:
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task("training", total=options.epochs)
+        with progress(console, options.epochs) as show:
 
             def report(loss: float, accuracy: float) -> None:
-                text = f"loss {loss:.4f}, held-out accuracy {accuracy:.3f}"
                 if statistics in engine.instruments:
                     engine.remove(statistics)
-                progress.update(task, advance=1, description=text)
-                progress.console.print(f"epoch {int(progress.tasks[task].completed):2}: {text}")
+                show(loss, accuracy)
 
             ours = await train(digits, options.epochs, report)
     show_engine(console, statistics.report())
     theirs = score_scikit_learn(
         digits, SIZES[1:-1], epochs=options.epochs, batch=BATCH, rate=RATE, seed=options.seed
     )
-    show_scores(console, {"actorflow": ours, "scikit-learn": theirs}, len(digits.held_out_labels))
+    scores = {"actorflow": ours, "scikit-learn": theirs}
+    show_scores(console, "the same layers, images and rule", scores, len(digits.held_out_labels))
 
 
 def show_engine(console: Console, report: af.engine.StatisticsReport) -> None:
@@ -205,23 +199,6 @@ def show_engine(console: Console, report: af.engine.StatisticsReport) -> None:
         f"{report.count} operations in {report.wall:.2f} s; while any ran, "
         f"{report.overlap:.2f} ran at a time"
     )
-
-
-def show_scores(console: Console, scores: dict[str, Score], held_out: int) -> None:
-    """Print how well the classifiers do, side by side."""
-    share = max(score.accuracy for score in scores.values())
-    error = (share * (1 - share) / held_out) ** 0.5
-    table = Table(
-        "",
-        title=f"the same layers, images and rule, {held_out} images held out",
-        caption=f"one standard error of an accuracy is {error:.3f}",
-    )
-    for name in scores:
-        table.add_column(name, justify="right")
-    table.add_row("held-out accuracy", *(f"{score.accuracy:.3f}" for score in scores.values()))
-    table.add_row("loss", *(f"{score.loss:.4f}" for score in scores.values()))
-    table.add_row("seconds", *(f"{score.seconds:.2f}" for score in scores.values()))
-    console.print(table)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -135,3 +135,10 @@ class Helps(Devices):
             and self._threadless
             and any(device.n_ready and device.free_seats > 0 for device in self._devices.values())
         )
+
+    def _lacks_workers(self) -> bool:
+        """Whether there is work for a device that no thread has been started for."""
+        return any(
+            device.n_ready and not any(thread.is_alive() for thread in device.threads)
+            for device in list(self._devices.values())
+        )

@@ -205,6 +205,7 @@ class Waits(Naps):
         deadline = None if timeout is None else monotonic() + timeout
         inside = self.current_operation()
         worker = ambient.here.worker
+        helps = timeout is None and target.few
         if inside is not None:
             self._note_blocked(inside, target)
         elif worker is not None:
@@ -219,9 +220,11 @@ class Waits(Naps):
                     message = f"{target.name} was not over after {timeout:g} seconds"
                     raise TimeoutError(message)
                 # Without threads nobody else would run anything, whatever the time.
-                helps = self._threadless or (timeout is None and target.few)
-                if not helps or self._help(target, worker) is None:
+                if not (self._threadless or helps) or self._help(target, worker) is None:
                     self._park(target, worker, left)
+                # Then a worker is awake, unless none has started yet. Two threads that took turns
+                # at what follows would wake each other for every operation of it.
+                helps = helps and (inside is not None or self._lacks_workers())
         finally:
             if inside is not None:
                 self._note_unblocked(inside, target)

@@ -27,12 +27,22 @@ if TYPE_CHECKING:
     from actorflow.ndarray.kernels import Draw
     from actorflow.ops import Operator
 
-__all__ = ["binary", "check_out", "copy_into", "invoke", "make", "push", "unary", "with_scalar"]
+__all__ = [
+    "SMALL",
+    "binary",
+    "check_out",
+    "copy_into",
+    "invoke",
+    "make",
+    "push",
+    "unary",
+    "with_scalar",
+]
 
 # Outputs of less than this many bytes: the kernel allocates them itself (malloc has warm memory of
 # that size), an awaiting task may compute them in the event loop's thread, and they do not count
 # against the engine's budget of bytes, whose budget of operations bounds them well enough.
-_SMALL: Final = 4 << 10
+SMALL: Final = 4 << 10
 # Outputs of more than this many bytes: whether there can ever be as much is worth a question.
 _LARGE: Final = 1 << 30
 
@@ -49,7 +59,7 @@ def unary(operator: Elementwise, data: A, out: A | None = None) -> A:
         fresh = Block(data._shape, dtype, block.context)
         out = data.__class__(fresh, data._shape, size)
         nbytes = size * dtype.itemsize
-        if operator.direct and nbytes < _SMALL:
+        if operator.direct and nbytes < SMALL:
             run = partial(kernels.run_direct_1, operator.kernel, data, out)
         else:
             run = partial(kernels.run_into_1, operator.kernel, data, out)
@@ -59,8 +69,8 @@ def unary(operator: Elementwise, data: A, out: A | None = None) -> A:
             writes=(fresh,),
             device=block.context.name,
             name=operator.name,
-            nbytes=0 if nbytes < _SMALL else nbytes,
-            quick=nbytes < _SMALL,
+            nbytes=0 if nbytes < SMALL else nbytes,
+            quick=nbytes < SMALL,
         )
         return out
     return invoke(operator, (data,), out)
@@ -83,7 +93,7 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
             if out is None and nbytes <= _LARGE:
                 fresh = Block(shape, dtype, block.context)
                 out = lhs.__class__(fresh, shape, size)
-                if operator.direct and nbytes < _SMALL:
+                if operator.direct and nbytes < SMALL:
                     run = partial(kernels.run_direct_2, operator.kernel, lhs, rhs, out)
                 else:
                     run = partial(kernels.run_into_2, operator.kernel, lhs, rhs, out)
@@ -93,8 +103,8 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                     writes=(fresh,),
                     device=block.context.name,
                     name=operator.name,
-                    nbytes=0 if nbytes < _SMALL else nbytes,
-                    quick=nbytes < _SMALL,
+                    nbytes=0 if nbytes < SMALL else nbytes,
+                    quick=nbytes < SMALL,
                 )
                 return out
             if (
@@ -111,8 +121,8 @@ def binary(operator: Elementwise, lhs: A, rhs: A, out: A | None = None) -> A:
                     writes=(out._resource,),
                     device=block.context.name,
                     name=operator.name,
-                    nbytes=0 if target.data is not None or nbytes < _SMALL else nbytes,
-                    quick=nbytes < _SMALL,
+                    nbytes=0 if target.data is not None or nbytes < SMALL else nbytes,
+                    quick=nbytes < SMALL,
                 )
                 return out
     return invoke(operator, (lhs, rhs), out)
@@ -140,7 +150,7 @@ def with_scalar(
     if out is None:
         target = Block(data._shape, dtype, block.context)
         out = data.__class__(target, data._shape, data._size)
-        if operator.direct and nbytes < _SMALL:
+        if operator.direct and nbytes < SMALL:
             run = kernels.run_direct_left if reverse else kernels.run_direct_right
         else:
             run = kernels.run_into_left if reverse else kernels.run_into_right
@@ -160,8 +170,8 @@ def with_scalar(
         writes=(out._resource,),
         device=block.context.name,
         name=operator.name,
-        nbytes=0 if nbytes < _SMALL or target.data is not None else nbytes,
-        quick=nbytes < _SMALL,
+        nbytes=0 if nbytes < SMALL or target.data is not None else nbytes,
+        quick=nbytes < SMALL,
     )
     return out
 
@@ -322,8 +332,8 @@ def push(
         updates=written if keeps else (),
         device=block.context.name,
         name=operator.name,
-        nbytes=0 if nbytes < _SMALL or block.data is not None else nbytes,
-        quick=touched < _SMALL,
+        nbytes=0 if nbytes < SMALL or block.data is not None else nbytes,
+        quick=touched < SMALL,
     )
 
 

@@ -3,20 +3,23 @@
 Each reads `grad` and changes `weight`, or another array given as `out`, and its states in place, in
 one pass over the memory. `lr` is the learning rate, `wd` the weight decay; `grad` is multiplied by
 `rescale_grad` first, and then clipped to `[-clip_gradient, clip_gradient]` if that is more than 0.
+
+Those called `multi_` do so for several weights in one operation: a small weight's own operation
+takes longer to send than to compute.
 """
 
 from __future__ import annotations
 
 import threading
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actorflow.engine import current_engine
-from actorflow.errors import ContextError, DTypeError
+from actorflow.errors import ContextError, DTypeError, ParameterError
 from actorflow.ndarray.core import ArrayCore
-from actorflow.ndarray.invoke import check_out, make
+from actorflow.ndarray.invoke import SMALL, check_out, make
 from actorflow.ndarray.kernels import quietly
 from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate, carve, room
 
@@ -26,7 +29,15 @@ if TYPE_CHECKING:
     from actorflow.ndarray.array import NDArray
     from actorflow.ops import Memory, Operator, Shape
 
-__all__ = ["adam_update", "sgd_mom_update", "sgd_update"]
+__all__ = [
+    "adam_update",
+    "multi_sgd_mom_update",
+    "multi_sgd_update",
+    "sgd_mom_update",
+    "sgd_update",
+]
+
+Step = tuple["Operator", tuple["NDArray", ...], "NDArray"]  # its arrays, and where the weight goes
 
 
 def sgd_update(
@@ -49,8 +60,10 @@ def sgd_update(
     Raises:
       ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
-    operator = SGDUpdate.of(lr=lr, wd=wd, rescale_grad=rescale_grad, clip_gradient=clip_gradient)
-    return _update(operator, weight, grad, (), out)
+    operator = _operator(
+        SGDUpdate, lr=lr, wd=wd, rescale_grad=rescale_grad, clip_gradient=clip_gradient
+    )
+    return _update(operator, (weight, grad), out)
 
 
 def sgd_mom_update(
@@ -77,10 +90,15 @@ def sgd_mom_update(
     Raises:
       ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
-    operator = SGDMomUpdate.of(
-        lr=lr, wd=wd, rescale_grad=rescale_grad, clip_gradient=clip_gradient, momentum=momentum
+    operator = _operator(
+        SGDMomUpdate,
+        lr=lr,
+        wd=wd,
+        rescale_grad=rescale_grad,
+        clip_gradient=clip_gradient,
+        momentum=momentum,
     )
-    return _update(operator, weight, grad, (mom,), out)
+    return _update(operator, (weight, grad, mom), out)
 
 
 def adam_update(
@@ -111,7 +129,8 @@ def adam_update(
     Raises:
       ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
     """
-    operator = AdamUpdate.of(
+    operator = _operator(
+        AdamUpdate,
         lr=lr,
         wd=wd,
         rescale_grad=rescale_grad,
@@ -120,51 +139,206 @@ def adam_update(
         beta2=beta2,
         epsilon=epsilon,
     )
-    return _update(operator, weight, grad, (mean, var), out)
+    return _update(operator, (weight, grad, mean, var), out)
 
 
-def _update(
-    operator: Operator,
-    weight: NDArray,
-    grad: NDArray,
-    states: tuple[NDArray, ...],
-    out: NDArray | None,
-) -> NDArray:
-    arrays = (weight, grad, *states)
+def multi_sgd_update(
+    *data: NDArray,
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    rescale_grad: float = 1.0,
+    clip_gradient: float = -1.0,
+    num_weights: int | None = None,
+    out: Sequence[NDArray] | None = None,
+) -> list[NDArray]:
+    """`sgd_update` of several weights, as one operation.
+
+    Args:
+      data: weight, grad, weight, grad, and so on.
+      lrs, wds: of each weight.
+      rescale_grad, clip_gradient: as said above, of all.
+      num_weights: how many there are; None for as many as `lrs` has.
+      out: where each result goes, usually the weights; None for new arrays.
+
+    Raises:
+      ParameterError: the numbers of arrays, of `lrs` and so on differ.
+      ShapeError, DTypeError, ContextError: arrays do not fit.
+      ValueError: something that is written has memory in common with something else.
+    """
+    more = {"rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
+    return _multi("multi_sgd_update", SGDUpdate, data, lrs, wds, num_weights, out, more)
+
+
+def multi_sgd_mom_update(
+    *data: NDArray,
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    momentum: float = 0.0,
+    rescale_grad: float = 1.0,
+    clip_gradient: float = -1.0,
+    num_weights: int | None = None,
+    out: Sequence[NDArray] | None = None,
+) -> list[NDArray]:
+    """`sgd_mom_update` of several weights, as one operation.
+
+    Args:
+      data: weight, grad, mom, weight, grad, mom, and so on; each mom is updated.
+      lrs, wds: of each weight.
+      momentum, rescale_grad, clip_gradient: of all.
+      num_weights: how many there are; None for as many as `lrs` has.
+      out: where each result goes, usually the weights; None for new arrays.
+
+    Raises:
+      ParameterError: the numbers of arrays, of `lrs` and so on differ.
+      ShapeError, DTypeError, ContextError: arrays do not fit.
+      ValueError: something that is written has memory in common with something else.
+    """
+    more = {"momentum": momentum, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
+    return _multi("multi_sgd_mom_update", SGDMomUpdate, data, lrs, wds, num_weights, out, more)
+
+
+def _operator(kind: type[Operator], **given: float) -> Operator:
+    """The operator with these parameters. Most programs ask for the same at each step."""
+    if all(each.__class__ is float or each.__class__ is int for each in given.values()):
+        # mypy does not know that a class can be looked up.
+        return _known(kind, *given.items())  # type: ignore[arg-type]
+    return kind.of(**given)
+
+
+@lru_cache(maxsize=256)
+def _known(kind: type[Operator], *given: tuple[str, float]) -> Operator:
+    return kind.of(**dict(given))
+
+
+def _multi(
+    name: str,
+    kind: type[Operator],
+    data: tuple[NDArray, ...],
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    num_weights: int | None,
+    out: Sequence[NDArray] | None,
+    more: dict[str, float],
+) -> list[NDArray]:
+    count = len(lrs) if num_weights is None else num_weights
+    each = len(kind.inputs) + len(kind.auxiliary)
+    for what, got, needs in (
+        ("lrs", len(lrs), count),
+        ("wds", len(wds), count),
+        ("data", len(data), each * count),
+        ("out", count if out is None else len(out), count),
+    ):
+        if got != needs:
+            raise ParameterError(f"{name}: {what} has {got}, but {count} weights need {needs}")
+    if not count:
+        return []
+    steps: list[Step] = []
+    operators: dict[tuple[float, float], Operator] = {}
+    for number, rates in enumerate(zip(lrs, wds, strict=True)):
+        arrays = data[number * each : number * each + each]
+        try:
+            operator = operators.get(rates)
+            if operator is None:
+                operator = operators[rates] = _operator(kind, lr=rates[0], wd=rates[1], **more)
+            target = _check(operator, arrays, None if out is None else out[number])
+        except Exception as error:
+            error.add_note(f"asked by {name}, for the weight of number {number}, from 0")
+            raise
+        steps.append((operator, arrays, target))
+    targets = [target for _, _, target in steps]
+    context = targets[0]._block.context
+    for target in targets:
+        if target._block.context is not context and target._block.context != context:
+            message = f"{name}: one weight is in {target.context}, another in {context}"
+            raise ContextError(message)
+    _refuse_shared(name, steps)
+    _push(name, steps)
+    return targets
+
+
+def _update(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None) -> NDArray:
+    out = _check(operator, arrays, out)
+    _push(operator.name, [(operator, arrays, out)])
+    return out
+
+
+def _check(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None) -> NDArray:
+    """Raise unless the arrays fit; give the array for the result."""
+    if out is arrays[0] and _plain(arrays):
+        return out
     names = (*operator.inputs, *operator.auxiliary)
+    weight = arrays[0]
     for name, each in zip(names, arrays, strict=True):
         if not isinstance(each, ArrayCore):
             message = f"{operator.name}: {name} has to be an NDArray, got {each!r}"
             raise TypeError(message)
-        if each.context != weight.context:
+        if each._block.context != weight._block.context:
             message = f"{operator.name}: {name} is in {each.context}, weight in {weight.context}"
             raise ContextError(message)
-    operator.infer_shape(*(each._shape for each in arrays))
-    _, (dtype,) = operator.infer_type(*(each._block.dtype for each in arrays))
-    assert dtype is not None  # noqa: S101 -- all are given
+    shape, dtype = weight._shape, weight._block.dtype
+    if dtype.kind != "f" or any(
+        each._shape != shape or each._block.dtype is not dtype for each in arrays
+    ):
+        operator.infer_shape(*(each._shape for each in arrays))  # one of the two raises
+        operator.infer_type(*(each._block.dtype for each in arrays))
     if out is None:
-        out = make(weight.__class__, weight._shape, dtype, weight.context, operator.name)
+        out = make(weight.__class__, shape, dtype, weight.context, operator.name)
     else:
-        check_out(operator.name, out, weight._shape, dtype, weight.context)
-    for each in (out, *states):
-        check_out(operator.name, each, weight._shape, dtype)
+        check_out(operator.name, out, shape, dtype, weight._block.context)
+    for each in (out, *arrays[len(operator.inputs) :]):
+        check_out(operator.name, each, shape, dtype)
         if each._block.dtype is not dtype:
             message = (
                 f"{operator.name}: got out of {each._block.dtype.name}, but needs {dtype.name}"
             )
             raise DTypeError(message)
     _refuse_overlaps(operator, arrays, out)
-    changed = tuple(each._resource for each in states)
-    reads = (grad._resource,) if out is weight else (weight._resource, grad._resource)
-    current_engine().push(
-        partial(_run, operator, arrays, out),
-        reads=reads,
-        writes=() if out is weight else (out._resource,),
-        updates=(*changed, out._resource) if out is weight else changed,
-        device=weight.context.name,
-        name=operator.name,
-    )
     return out
+
+
+def _plain(arrays: tuple[NDArray, ...]) -> bool:
+    """Whether it is seen at a glance that arrays fit: writable, alike, each with its own memory.
+
+    What this leaves is looked at closely; an update is pushed often, and so is this one.
+    """
+    for each in arrays:
+        if not isinstance(each, ArrayCore) or not each._writable:
+            return False
+    weight = arrays[0]
+    shape, block = weight._shape, weight._block
+    dtype, context = block.dtype, block.context
+    for each in arrays:
+        its = each._block
+        if each._shape != shape or its.dtype is not dtype or its.context is not context:
+            return False
+    return dtype.kind == "f" and len({id(each._block) for each in arrays}) == len(arrays)
+
+
+def _push(name: str, steps: Sequence[Step]) -> None:
+    """Push one operation for some weights that have been checked."""
+    reads: list[Any] = []
+    writes: list[Any] = []
+    updates: list[Any] = []
+    touched = 0
+    for operator, arrays, out in steps:
+        weight, grad = arrays[:2]
+        reads.append(grad._resource)
+        if out is weight:
+            updates.append(out._resource)
+        else:
+            reads.append(weight._resource)
+            writes.append(out._resource)
+        updates += [each._resource for each in arrays[len(operator.inputs) :]]
+        touched += len(arrays) * out._size * out._block.dtype.itemsize
+    current_engine().push(
+        partial(quietly, _run, steps),
+        reads=tuple(reads),
+        writes=tuple(writes),
+        updates=tuple(updates),
+        device=steps[0][2]._block.context.name,
+        name=name,
+        quick=touched < SMALL,
+    )
 
 
 def _refuse_overlaps(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray) -> None:
@@ -191,22 +365,61 @@ def _refuse_overlaps(operator: Operator, arrays: tuple[NDArray, ...], out: NDArr
         raise ValueError(message)
 
 
+def _refuse_shared(name: str, steps: Sequence[Step]) -> None:
+    """Raise if a step writes to the memory of another."""
+    blocks = [id(each._block) for _, arrays, _ in steps for each in arrays]
+    if len(set(blocks)) == len(blocks) and all(out is arrays[0] for _, arrays, out in steps):
+        return
+    taken: dict[int, list[tuple[int, str, NDArray, bool]]] = {}
+    for number, (operator, arrays, out) in enumerate(steps):
+        inputs = len(operator.inputs)
+        named = [("out", out, True)]
+        for index, (what, each) in enumerate(
+            zip((*operator.inputs, *operator.auxiliary), arrays, strict=True)
+        ):
+            if each is not out:
+                named.append((what, each, index >= inputs))
+        for what, each, written in named:
+            beside = taken.setdefault(id(each._block), [])
+            for its_number, its_name, other, its_written in beside:
+                if its_number != number and (written or its_written) and each._overlaps(other):
+                    message = (
+                        f"{name}: {what} of number {number} and {its_name} of number {its_number} "
+                        "have memory in common, and one is written"
+                    )
+                    raise ValueError(message)
+            beside.append((number, what, each, written))
+
+
 class _Scratch(threading.local):
     """Working memory of a thread: what it used last, since new memory costs more than an update."""
 
-    data: Memory | None = None
+    def __init__(self) -> None:
+        self.data: Memory = np.empty(0, np.uint8)
+        self.known: dict[tuple[type, Shape, np.dtype[Any]], list[Memory]] = {}
 
-    def arrays(self, wanted: Sequence[tuple[Shape, np.dtype[Any]]]) -> list[Memory]:
-        """Arrays of these shapes and data types, until the next call in this thread."""
-        if self.data is None or self.data.nbytes < room(wanted):
-            self.data = np.empty(room(wanted), np.uint8)
-        return carve(self.data, wanted)
+    def arrays(self, operator: Operator, shape: Shape, dtype: np.dtype[Any]) -> list[Memory]:
+        """What an update of such a weight works in, until the next call in this thread."""
+        key = (operator.__class__, shape, dtype)
+        found = self.known.get(key)
+        if found is None:
+            count = len(operator.inputs) + len(operator.auxiliary)
+            wanted = operator.scratch([shape] * count, [dtype] * count)
+            if self.data.nbytes < room(wanted) or len(self.known) > _KNOWN:
+                self.data = np.empty(max(room(wanted), self.data.nbytes), np.uint8)
+                self.known.clear()
+            found = self.known[key] = carve(self.data, wanted)
+        return found
 
+
+_KNOWN = 1000  # shapes that a thread remembers
 
 _scratch = _Scratch()
 
 
-def _run(operator: Operator, arrays: tuple[ArrayCore, ...], out: ArrayCore) -> None:
-    views = [each._view() for each in arrays]
-    wanted = operator.scratch([each.shape for each in views], [each.dtype for each in views])
-    quietly(operator.forward, *views, out._view(), *_scratch.arrays(wanted))
+def _run(steps: Sequence[Step]) -> None:
+    arrays_for = _scratch.arrays
+    for operator, arrays, out in steps:
+        views = [each._view() for each in arrays]
+        scratch = arrays_for(operator, out._shape, out._block.dtype)
+        operator.forward(*views, out._view(), *scratch)

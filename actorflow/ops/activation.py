@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import numpy as np
 
-from actorflow.ops.blocks import BLOCK, all_floating, at_least_zero, blocks, run, select, space
+from actorflow.ops.blocks import (
+    BLOCK,
+    all_floating,
+    at_least_zero,
+    blocks,
+    run,
+    select,
+    space,
+    working_type,
+)
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice
 from actorflow.ops.types import prod
@@ -15,7 +24,7 @@ from actorflow.ops.types import prod
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actorflow.ops.operator import Apply, Handles
+    from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = ["Activation", "ActivationGradient"]
@@ -72,8 +81,7 @@ def _relu_gradient(
     output: Memory, grad: Memory, data_grad: Memory, one: Memory, two: Memory
 ) -> None:
     kept = one.view(np.bool)[: output.size]
-    np.less_equal(output, 0, out=kept)
-    np.logical_not(kept, kept)  # so that the gradient goes where the output is NaN
+    np.not_equal(output, 0, out=kept)  # it is above, or NaN, through which the gradient goes, too
     select(grad, kept, data_grad, two)
 
 
@@ -144,6 +152,14 @@ class _ByElement(Operator):
             rows = kernel.temporaries
             return (((rows, min(count, BLOCK)), dtypes[0]),) if rows else ()
         return space(count, (*dtypes, dtypes[0]), kernel.temporaries)
+
+    def bound(self, arrays: list[Any]) -> Call:
+        count, kernel = len(self.inputs) + 1, self.kernel
+        output, scratch = arrays[count - 1], arrays[count:]
+        if output.size > BLOCK or not (kernel.exact or output.dtype == working_type(output.dtype)):
+            return self.forward, tuple(arrays)
+        flat = [array.reshape(-1) for array in arrays[:count]]
+        return kernel.function, (*flat, *(scratch[0] if scratch else ()))
 
     def forward(self, *arrays: Memory) -> None:
         count, kernel = len(self.inputs), self.kernel

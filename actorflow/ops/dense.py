@@ -9,12 +9,12 @@ import numpy as np
 
 from actorflow.errors import DTypeError
 from actorflow.ops.layer import LayerGradient
-from actorflow.ops.operator import Operator
+from actorflow.ops.operator import Operator, in_turn
 from actorflow.ops.parameters import flag, integer
 from actorflow.ops.types import MATRIX, prod, supported
 
 if TYPE_CHECKING:
-    from actorflow.ops.operator import Apply, Handles
+    from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = ["Dot", "DotGradient", "FullyConnected", "FullyConnectedGradient"]
@@ -165,14 +165,17 @@ class FullyConnected(Operator):
     ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
         return self.one_type(dtypes)
 
-    def forward(self, *arrays: Memory) -> None:
+    def bound(self, arrays: list[Any]) -> Call:
         data, weight, *bias, output = arrays
         width = weight.shape[1]
         rows = output.size // self.num_hidden  # `-1` would not do where the width is 0
         target = output.reshape(rows, self.num_hidden)
-        _matmul(data.reshape(rows, width), weight.T, target)
-        for each in bias:
-            np.add(target, each, target)
+        product = _product(data.reshape(rows, width), weight.T, target)
+        return in_turn(product, *((np.add, (target, each, target)) for each in bias))
+
+    def forward(self, *arrays: Memory) -> None:
+        function, arguments = self.bound(list(arrays))
+        function(*arguments)
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
@@ -184,17 +187,27 @@ class FullyConnected(Operator):
 class FullyConnectedGradient(LayerGradient):
     """The gradients of a `FullyConnected`."""
 
-    def forward(self, *arrays: Memory) -> None:
+    def bound(self, arrays: list[Any]) -> Call:
         data, weight, grad, data_grad, weight_grad, *bias_grad = arrays
         rows = grad.size // len(weight)
         data, grad = data.reshape(rows, weight.shape[1]), grad.reshape(rows, len(weight))
+        calls: list[Call] = []
         if data_grad is not None:
-            _matmul(grad, weight, data_grad.reshape(data.shape))
+            calls.append(_product(grad, weight, data_grad.reshape(data.shape)))
         if weight_grad is not None:
-            _matmul(grad.T, data, weight_grad)
-        for each in bias_grad:
-            if each is not None:
-                np.add.reduce(grad, 0, out=each)
+            calls.append(_product(grad.T, data, weight_grad))
+        calls += [(np.add.reduce, (grad, 0, None, each)) for each in bias_grad if each is not None]
+        return in_turn(*calls)
+
+    def forward(self, *arrays: Memory) -> None:
+        function, arguments = self.bound(list(arrays))
+        function(*arguments)
+
+
+def _product(lhs: Memory, rhs: Memory, output: Memory) -> Call:
+    """The call that computes the product of two matrices."""
+    exact = output.dtype != np.float16
+    return (np.matmul if exact else _matmul), (lhs, rhs, output)
 
 
 def _matmul(lhs: Memory, rhs: Memory, output: Memory) -> None:

@@ -15,11 +15,24 @@ if TYPE_CHECKING:
 
     from actorflow.ops.types import Shape
 
-__all__ = ["Apply", "Handles", "Operator", "shared"]
+__all__ = ["Apply", "Call", "Handles", "Operator", "in_turn", "shared"]
 
 # Handles of values: NumPy arrays, entries of a graph, whatever `apply` takes. An operator only
 # passes them on.
 Handles: TypeAlias = tuple[Any, ...]
+
+Call: TypeAlias = tuple["Callable[..., object]", tuple[Any, ...]]
+"""A function and its arguments."""
+
+
+def in_turn(*calls: Call) -> Call:
+    """Several calls as one."""
+    return calls[0] if len(calls) == 1 else (_call_each, calls)  # none, if nothing is wanted
+
+
+def _call_each(*calls: Call) -> None:
+    for function, arguments in calls:
+        function(*arguments)
 
 
 class Apply(Protocol):
@@ -172,7 +185,7 @@ class Operator:
         del apply, inputs, outputs, out_grads
         raise GradientError(f"{self.name}: this operator has no gradient")
 
-    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
+    def bound(self, arrays: list[Any]) -> Call:
         """A function and its arguments that compute it on certain arrays, again and again.
 
         Args:

@@ -84,6 +84,8 @@ class _Update(Operator):
 
     def slope(self, weight: Memory, grad: Memory, one: Memory, two: Memory) -> Memory:
         """`lr * (grad + wd * weight)`, in `two`."""
+        if not self.wd and self.clip_gradient <= 0:
+            return np.multiply(grad, self.lr * self.rescale_grad, two)  # a pass less
         grad = self.rescaled(grad, one)
         if self.wd:
             # Added to the gradient, a decay counts that is less than the weight's last digit.

@@ -72,3 +72,68 @@ def test_what_does_not_fit_is_refused_before_anything_changes():
     with pytest.raises(DTypeError, match="needs float64"):
         nd.sgd_update(weight, grad, lr=1, out=nd.zeros((3, 4), dtype="float32"))
     np.testing.assert_array_equal(weight.asnumpy(), w)
+
+
+@pytest.mark.parametrize("where", ["in place", "new"])
+def test_several_weights_in_one_operation_are_what_each_is_alone(where):
+    shapes = [(3, 4), (5,), (2, 70_000)]
+    given = [[draw.normal(size=shape) for _ in range(3)] for shape in shapes]
+    rates, decays = [0.1, 0.2, 0.1], [0, 0.01, 0]
+    options = {"momentum": 0.9, "rescale_grad": 0.5, "clip_gradient": 1}
+    one, several = ([[nd.array(x) for x in each] for each in given] for _ in range(2))
+    wanted = [
+        nd.sgd_mom_update(
+            *each, lr=lr, wd=wd, out=each[0] if where == "in place" else None, **options
+        )
+        for each, lr, wd in zip(one, rates, decays, strict=True)
+    ]
+    weights = [each[0] for each in several]
+    found = nd.multi_sgd_mom_update(
+        *(array for each in several for array in each),
+        lrs=rates,
+        wds=decays,
+        num_weights=3,
+        out=weights if where == "in place" else None,
+        **options,
+    )
+    for each, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(each.asnumpy(), other.asnumpy())
+    for each, other in zip(several, one, strict=True):
+        np.testing.assert_array_equal(each[2].asnumpy(), other[2].asnumpy())
+    if where == "in place":
+        assert all(each is weight for each, weight in zip(found, weights, strict=True))
+    else:
+        np.testing.assert_array_equal(weights[0].asnumpy(), given[0][0].astype("float32"))
+
+
+def test_several_without_momentum():
+    (w, g, v, h), (weight, grad, other, its) = arrays(4)
+    nd.multi_sgd_update(weight, grad, other, its, lrs=[1, 2], wds=[0, 0], out=[weight, other])
+    np.testing.assert_allclose(weight.asnumpy(), w - g)
+    np.testing.assert_allclose(other.asnumpy(), v - 2 * h)
+    assert nd.multi_sgd_update(lrs=[], wds=[]) == []
+
+
+def test_what_does_not_fit_among_several_is_refused_before_anything_changes():
+    (w, _, _, _), (weight, grad, other, its) = arrays(4)
+    both, rates = (weight, grad, other, its), {"lrs": [1, 1], "wds": [0, 0]}
+    with pytest.raises(ParameterError, match="multi_sgd_update: wds has 1, but 2 weights need 2"):
+        nd.multi_sgd_update(*both, lrs=[1, 1], wds=[0])
+    with pytest.raises(ParameterError, match="data has 4, but 2 weights need 6"):
+        nd.multi_sgd_mom_update(*both, **rates)
+    with pytest.raises(ParameterError, match="out has 1, but 2 weights need 2"):
+        nd.multi_sgd_update(*both, **rates, out=[weight])
+    with pytest.raises(ParameterError, match="lrs has 2, but 1 weights need 1"):
+        nd.multi_sgd_update(*both, **rates, num_weights=1)
+    with pytest.raises(ShapeError, match="grad has shape") as caught:
+        nd.multi_sgd_update(*both[:3], nd.ones((2,), dtype="float64"), **rates, out=[weight, other])
+    assert caught.value.__notes__[0].startswith("asked by multi_sgd_update, for the weight of num")
+    with pytest.raises(ValueError, match="weight of number 1 and out of number 0 have memory"):
+        nd.multi_sgd_update(weight, grad, weight, its, **rates, out=[weight, other])
+    top, bottom = weight[0:2], weight[1:3]
+    with pytest.raises(ValueError, match="have memory in common, and one is written"):
+        nd.multi_sgd_update(top, grad[0:2], bottom, its[1:3], **rates, out=[top, bottom])
+    far = [nd.ones((3, 4), ctx=cpu(1), dtype="float64") for _ in range(2)]
+    with pytest.raises(ContextError, match=r"one weight is in cpu\(1\), another in cpu\(0\)"):
+        nd.multi_sgd_update(weight, grad, *far, **rates, out=[weight, far[0]])
+    np.testing.assert_array_equal(weight.asnumpy(), w)
