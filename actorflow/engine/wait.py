@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Waits"]
 
+# With no more than so many in flight a waiting thread runs them itself rather than wake a worker;
+# otherwise one, since two threads that take turns at a long chain wake each other for every step.
+_HELPS: Final = 3
 _QUICK_HELPS: Final = 64  # quick operations that one await runs itself, at most
 _LARGE_NBYTES: Final = 1 << 20  # reads of more than this are not made in an event loop's thread
 
@@ -205,7 +208,9 @@ class Waits(Naps):
         deadline = None if timeout is None else monotonic() + timeout
         inside = self.current_operation()
         worker = ambient.here.worker
-        helps = timeout is None and target.few
+        helps = 0
+        if timeout is None and target.few:
+            helps = _HELPS if self.in_flight <= _HELPS else 1
         if inside is not None:
             self._note_blocked(inside, target)
         elif worker is not None:
@@ -222,9 +227,9 @@ class Waits(Naps):
                 # Without threads nobody else would run anything, whatever the time.
                 if not (self._threadless or helps) or self._help(target, worker) is None:
                     self._park(target, worker, left)
-                # Then a worker is awake, unless none has started yet. Two threads that took turns
-                # at what follows would wake each other for every operation of it.
-                helps = helps and (inside is not None or self._lacks_workers())
+                # In the end the workers do it, unless none has started yet.
+                if inside is None and helps and not (helps == 1 and self._lacks_workers()):
+                    helps -= 1
         finally:
             if inside is not None:
                 self._note_unblocked(inside, target)
