@@ -25,6 +25,7 @@ class _Same(Operator):
     __slots__ = ()
 
     inputs: tuple[str, ...] = ("data",)
+    elementwise = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
@@ -126,6 +127,7 @@ class ElementWiseSum(Operator):
     num_args: int = integer(least=1, doc="how many arrays there are")
 
     name = "ElementWiseSum"
+    elementwise = True
 
     @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
