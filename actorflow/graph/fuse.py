@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from actorflow.graph.node import Entry, Node, rebuild, stages_of, topological, users
-from actorflow.ops import Activated, Constant, Convolution, Fused, FullyConnected, Step, prod
+from actorflow.ops import Activated, Constant, Convolution, FullyConnected, Fused, Step, prod
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import numpy as np
 
-from actorflow.ops.blocks import BLOCK, blocks
+from actorflow.ops.blocks import BLOCK as SMALL_BLOCK, blocks
 from actorflow.ops.operator import Operator
 from actorflow.ops.types import carve, prod, room
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Activated", "Fused", "Step"]
 
+BLOCK: Final = 2 * SMALL_BLOCK  # one or two arrays take part in a call, and each call costs
 _BYTE: Final = np.dtype(np.uint8)
 _SHOWN: Final = 6  # operators that are named one by one
 
@@ -107,15 +108,20 @@ class Fused(Operator):
         found = []
         for output, value in zip(self.outputs, self.kept, strict=True):
             place = value - self.n_inputs
-            for source in set(range(self.n_inputs)) - self.single:
-                if last[source] < place or (last[source] == place and self._fits(place, source)):
-                    found.append((f"arg{source}", output))
-        return tuple(sorted(found))
+            found += [
+                (f"arg{source}", output)
+                for source in range(self.n_inputs)
+                if source not in self.single
+                and (last[source] < place or (last[source] == place and self._fits(place, source)))
+            ]
+        return tuple(found)
 
     def _fits(self, place: int, source: int) -> bool:
         """Whether a step may write its output where a value is that it takes."""
         operator, takes = self.steps[place].operator, self.steps[place].takes
-        names = [name for name, value in zip(operator.inputs, takes, strict=True) if value == source]
+        names = [
+            name for name, value in zip(operator.inputs, takes, strict=True) if value == source
+        ]
         return all((name, operator.outputs[0]) in operator.inplace for name in names)
 
     def __repr__(self) -> str:
@@ -175,7 +181,7 @@ class Fused(Operator):
         overlap.
         """
         types: list[Any] = list(dtypes)
-        rows: list[np.dtype[Any]] = []
+        rows: list[Any] = []
         row_of: dict[int, int] = {}
         free: list[int] = []
         for place, step in enumerate(self.steps):
@@ -201,7 +207,9 @@ class Fused(Operator):
     def _calls(self, arrays: list[Any]) -> Iterator[Call]:
         first, end = self.n_inputs, self.n_inputs + len(self.kept)
         layout = self._layout([array.dtype for array in arrays[:first]])
-        whole = dict(enumerate(arrays[:first])) | dict(zip(self.kept, arrays[first:end], strict=True))
+        whole = dict(enumerate(arrays[:first])) | dict(
+            zip(self.kept, arrays[first:end], strict=True)
+        )
         *rows, raw = arrays[end:]
         for part in blocks(arrays[first].size, BLOCK):
             size = part.stop - part.start
