@@ -170,7 +170,9 @@ class Program:
 
     def _scratch(self) -> Memory:
         """Working memory for the operator that needs most; they run one at a time."""
-        return np.empty(max((room(self._wants(node)) for node in self.order), default=0), np.uint8)
+        nbytes = max((room(self._wants(node)) for node in self.order), default=0)
+        # The pool's memory begins where a line of cache does; that of `np.empty` need not.
+        return Block((max(nbytes, 1),), np.dtype(np.uint8), self._context).allocate()
 
     def _wants(self, node: Node) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         assert node.operator is not None  # noqa: S101 -- only operators are in the order

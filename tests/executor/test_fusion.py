@@ -249,6 +249,22 @@ def test_the_logarithm_of_a_softmax_is_log_softmax():
     assert far.tolist() == [[-250, 0]]
 
 
+def test_the_gradient_of_a_cross_entropy_is_the_softmax_without_the_label():
+    x, label = Variable("x"), Variable("label")
+    loss = sym.MakeLoss(-sym.sum(label * sym.log_softmax(x)))
+    executor = loss.simple_bind(x=(4, 5), label=(4, 5), grad_req={"x": "write"})
+    draw = np.random.default_rng(0)
+    data, one_hot = draw.normal(size=(4, 5)), np.eye(5)[draw.integers(0, 5, 4)]
+    executor.forward(is_train=True, x=nd.array(data), label=nd.array(one_hot))
+    executor.backward()
+    softmax = np.exp(data) / np.exp(data).sum(1, keepdims=True)
+    found = executor.grad_dict["x"].asnumpy()
+    np.testing.assert_allclose(found, softmax - one_hot, rtol=1e-5, atol=1e-6)
+    program = executor._programs[True]
+    backward = program.order[program._ends[0] :]
+    assert [node.operator.name for node in backward][-2:] == ["fused", "log_softmax_gradient"]
+
+
 def test_a_softmax_that_somebody_else_takes_stays_one():
     p = sym.softmax(Variable("x"))
     executor = (p * sym.log(p)).simple_bind(x=(2, 3))
