@@ -17,6 +17,7 @@ import numpy as np
 CHAIN = 1000  # operators
 SMALL = 16  # elements
 SIZES = (1 << 20, 1 << 24)  # elements
+IMAGES = (64, 3, 64, 64)
 LAYERS = ((256, 1024, 1024), (256, 64, 1024))  # rows, width, hidden
 
 
@@ -74,6 +75,9 @@ def ours() -> None:
         layer = sym.FullyConnected(x, num_hidden=hidden)
         symbol = sym.Activation(layer, act_type="relu")
         line(f"({rows}, {width}) to {hidden}, relu", both(symbol, x=(rows, width)))
+    layer = sym.Convolution(x, kernel=(3, 3), pad=(1, 1), num_filter=16)
+    symbol = sym.Activation(layer, act_type="relu")
+    line(f"{IMAGES} to 16 channels, relu", both(symbol, x=IMAGES))
 
 
 def torch() -> None:

@@ -50,6 +50,8 @@ def fold_constants(heads: Sequence[Entry], shapes: Known, types: Known) -> list[
         operator = node.operator
         if operator is None or operator.draws or operator.auxiliary or operator.is_loss:
             return None
+        if operator.has_instances:  # which keep what they please from run to run
+            return None
         if isinstance(operator, Constant) or not states.isdisjoint(node.entries()):
             return None
         given = [
