@@ -48,11 +48,7 @@ def fold_constants(heads: Sequence[Entry], shapes: Known, types: Known) -> list[
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
         operator = node.operator
-        if operator is None or operator.draws or operator.auxiliary or operator.is_loss:
-            return None
-        if operator.has_instances:  # which keep what they please from run to run
-            return None
-        if isinstance(operator, Constant) or not states.isdisjoint(node.entries()):
+        if operator is None or not _is_foldable(operator) or not states.isdisjoint(node.entries()):
             return None
         given = [
             _Unread if name in operator.unread else entry.node.operator
@@ -77,6 +73,12 @@ def fold_constants(heads: Sequence[Entry], shapes: Known, types: Known) -> list[
         )
 
     return rebuild(heads, change, shapes, types)
+
+
+def _is_foldable(operator: Operator) -> bool:
+    """Whether it gives the same whenever it is run, and nothing has to be done about it anyway."""
+    changes = operator.draws or operator.auxiliary or operator.has_instances
+    return not (changes or operator.is_loss or isinstance(operator, Constant))
 
 
 class _Unread:

@@ -173,6 +173,23 @@ def test_a_value_that_forward_has_is_copied_to_a_gradient_by_backward_alone():
         assert (executor.grad_dict["y"].asnumpy() == 0).all()
 
 
+def test_gradients_may_be_added_up_in_one_array():
+    x, y = Variable("x"), Variable("y")
+    symbol = sym.tanh(x * 2.0) * sym.exp(y) + x
+    found = []
+    for fuse in ("1", "0"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AF_FUSE", fuse)
+            both = nd.ones((5,))
+            args = {"x": nd.ones((5,)) * 0.3, "y": nd.ones((5,)) * 0.7}
+            executor = symbol.bind(af.cpu(), args, {"x": both, "y": both}, "add")
+        executor.forward(is_train=True)
+        executor.backward(nd.ones((5,)))
+        found.append(both.asnumpy())
+    same(*found, "the sum")
+    assert (found[0] > 3).all()
+
+
 @pytest.mark.parametrize("kind", ["relu", "sigmoid", "tanh", "softrelu", "softsign"])
 @pytest.mark.parametrize("shape", [(3, 5), (129, 3)])
 def test_a_layer_and_its_activation_are_one_kernel(kind, shape):
