@@ -151,7 +151,8 @@ def _states(order: Sequence[Node]) -> set[Entry]:
 def _is_eligible(node: Node, operator: Operator, shapes: Known, states: set[Entry]) -> bool:
     if not operator.elementwise or operator.draws or operator.auxiliary or not node.inputs:
         return False
-    if len(operator.outputs) > 1 or not states.isdisjoint(node.inputs):
+    # A view costs nothing by itself, and a copy in a group.
+    if len(operator.outputs) > 1 or operator.is_view or not states.isdisjoint(node.inputs):
         return False
     shape = shapes[Entry(node, 0)]
     one = prod(shape) > 1
