@@ -6,6 +6,7 @@
 | AF_CPU_WORKERS          | a number           | workers of each cpu context |
 | AF_ENGINE_TRACE         | off, line, stack   | how much of the place of a push is noted |
 | AF_ENGINE_VERIFY        | 0, 1               | verification mode |
+| AF_FUSE                 | 1, 0               | whether executors fuse operators |
 | AF_MAX_OPS              | a number           | operations in flight before a push waits |
 | AF_MAX_NBYTES           | a number of bytes  | bytes in flight before a push waits |
 | AF_BACKWARD_DO_MIRROR   | 0, 1               | whether gradients compute cheap values again |

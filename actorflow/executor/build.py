@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow import settings
 from actorflow.errors import ShapeError
 from actorflow.graph import Entry, Mirror, Node, gradient, infer_shapes, infer_types, topological
-from actorflow.graph.rewrite import for_binding, for_inference
+from actorflow.graph.rewrite import for_binding, for_inference, log_of_softmax
 from actorflow.ops import ELEMENTWISE, ZerosLike
 
 if TYPE_CHECKING:
@@ -45,23 +45,31 @@ def bound_heads(
     return for_binding(heads, shapes, types, context)
 
 
-def inference_heads(heads: Sequence[Entry]) -> list[Entry]:
-    """The heads for prediction."""
-    return for_inference(heads)
+def inference_heads(heads: Sequence[Entry], *, fuse: bool = True) -> list[Entry]:
+    """The heads for prediction; `fuse` as in `training_heads`."""
+    heads = for_inference(heads)
+    return log_of_softmax(heads) if fuse else heads
 
 
-def training_heads(heads: Sequence[Entry]) -> tuple[list[Entry], dict[Node, int]]:
+def training_heads(
+    heads: Sequence[Entry], *, fuse: bool = True
+) -> tuple[list[Entry], dict[Node, int]]:
     """The heads for training, and variables for the gradients of those that are no losses.
+
+    Args:
+      heads: the heads.
+      fuse: whether operators may be fused that have another gradient then.
 
     Returns:
       The heads, and for each variable the number of the head whose gradient it is.
     """
+    heads = log_of_softmax(heads) if fuse else list(heads)
     variables = {}
     for index, head in enumerate(heads):
         operator = head.node.operator
         if operator is None or not operator.is_loss:
             variables[Node(None, head.name)] = index
-    return list(heads), variables
+    return heads, variables
 
 
 def backward_heads(

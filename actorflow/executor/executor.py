@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from actorflow import settings
 from actorflow.engine import Resource, current_engine
 from actorflow.errors import DTypeError, ShapeError
 from actorflow.executor.build import (
@@ -76,11 +77,16 @@ class Executor:
         self.output_dict = dict(zip(symbol.list_outputs(), self.outputs, strict=True))
         # Between its messages an executor has values of its own, which they hand on to each other.
         self._workspace = Resource(f"executor of {symbol!r}")
+        self._fuse = settings.read_choice("AF_FUSE", ("1", "0")) == "1"
+        # For training and for prediction. While somebody watches, those without fusion run, which
+        # have all values.
         self._programs: dict[bool, Program] = {}
+        self._watched: dict[bool, Program] = {}
         self._compiling = threading.RLock()
         # By the numbers of the outputs that are no losses.
         self._out_grads: dict[int, NDArray] = {}
-        self._trained = False
+        # What ran in the last forward for training, if no backward has followed.
+        self._trained: Program | None = None
         self._monitor: Callable[[str, NDArray], None] | None = None
 
     def __reduce__(self) -> NoReturn:
@@ -145,7 +151,7 @@ class Executor:
         """
         self._feed(kwargs)
         program = self._program(training=is_train)
-        self._trained = is_train
+        self._trained = program if is_train else None
         taps = self._taps(program)
         self._push(
             program,
@@ -171,7 +177,7 @@ class Executor:
 
         It is called in each `forward`, in this thread, at once: the arrays are lazy like all
         others, and have memory of their own, so that they may be kept. Operators then run one by
-        one, and each value is copied.
+        one, none fused with others, and each value is copied.
 
         Args:
           callback: the function; None for none any more.
@@ -196,20 +202,20 @@ class Executor:
           ValueError: an output that needs a gradient has none.
           TypeError, ShapeError: a gradient is no array, or not of its output's shape.
         """
-        if not self._trained:
+        program = self._trained
+        if program is None:
             message = (
                 "backward: call forward(is_train=True) first; a second backward needs another one, "
                 "since the first has used up the values in between"
             )
             raise RuntimeError(message)
         self._feed_out_grads(out_grads)
-        program = self._program(training=True)
         pairs = list(zip(self.grad_arrays, self._grad_reqs, strict=True))
         written = [g for g, req in pairs if g is not None and req == "write"]
         added = [g for g, req in pairs if g is not None and req == "add"]
         if not written and not added:
             return
-        self._trained = False
+        self._trained = None
         self._push(
             program,
             1,
@@ -279,7 +285,6 @@ class Executor:
             arguments[name][:] = value
 
     def _feed_out_grads(self, out_grads: NDArray | Sequence[NDArray] | None) -> None:
-        self._program(training=True)
         if out_grads is None:
             if self._out_grads:
                 names = ", ".join(repr(self._heads[head].name) for head in self._out_grads)
@@ -307,24 +312,27 @@ class Executor:
     # -- Programs ------------------------------------------------------------------------------
 
     def _program(self, *, training: bool) -> Program:
-        found = self._programs.get(training)
+        fuse = self._fuse and self._monitor is None
+        programs = self._programs if fuse or not self._fuse else self._watched
+        found = programs.get(training)
         if found is None:
             with self._compiling:
-                found = self._programs.get(training)
+                found = programs.get(training)
                 if found is None:
-                    found = self._train() if training else self._predict()
-                    self._programs[training] = found
+                    found = self._train(fuse=fuse) if training else self._predict(fuse=fuse)
+                    programs[training] = found
         return found
 
     def _bound(self) -> dict[Node, NDArray]:
         nodes = (*self._arguments, *self._states)
         return dict(zip(nodes, (*self.arg_arrays, *self.aux_arrays), strict=True))
 
-    def _predict(self) -> Program:
-        heads = inference_heads(self._heads)
-        return Program(heads, self.outputs, self._bound(), self.context, [len(heads)])
+    def _predict(self, *, fuse: bool) -> Program:
+        heads = inference_heads(self._heads, fuse=fuse)
+        stages = [len(heads)]
+        return Program(heads, self.outputs, self._bound(), self.context, stages, fuse=fuse)
 
-    def _train(self) -> Program:
+    def _train(self, *, fuse: bool) -> Program:
         bound = self._bound()
         wanted = {
             node: (req, grad)
@@ -333,15 +341,17 @@ class Executor:
             )
             if grad is not None and req != "null"
         }
-        heads, head_grads = training_heads(self._heads)
-        grads, sums = backward_heads(self._heads, head_grads, wanted)
+        heads, head_grads = training_heads(self._heads, fuse=fuse)
+        grads, sums = backward_heads(heads, head_grads, wanted)
         for node, head in needed_grads(head_grads, grads).items():
-            output = self.outputs[head]
-            made = empty(output.shape, self.context, output._block.dtype)
-            self._out_grads[head] = bound[node] = made
+            if head not in self._out_grads:
+                output = self.outputs[head]
+                self._out_grads[head] = empty(output.shape, self.context, output._block.dtype)
+            bound[node] = self._out_grads[head]
         bound.update({node: wanted[of][1] for node, of in sums.items()})
         targets = [*self.outputs, *(grad for _, grad in wanted.values())]
-        return Program([*heads, *grads], targets, bound, self.context, [len(heads), len(grads)])
+        stages = [len(heads), len(grads)]
+        return Program([*heads, *grads], targets, bound, self.context, stages, fuse=fuse)
 
     def reshape(
         self,

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actorflow.errors import ShapeError
-from actorflow.graph import Entry, infer_shapes, infer_types, plan_memory, topological
-from actorflow.graph.rewrite import drop_identities, own_heads, share_common
+from actorflow.graph import Entry, infer_shapes, infer_types, optimise, plan_memory, topological
 from actorflow.ndarray import Block, empty, quietly
-from actorflow.ops import carve, prod, room
+from actorflow.ops import Constant, carve, prod, room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +40,8 @@ class Program:
         bound: Mapping[Node, NDArray],
         context: Context,
         stages: Sequence[int],
+        *,
+        fuse: bool = True,
     ) -> None:
         """Compile.
 
@@ -50,10 +51,10 @@ class Program:
           bound: the arrays of all variables.
           context: where internal memory comes from.
           stages: how many of the heads each stage computes; a stage runs as one call of `run`.
+          fuse: whether constants are folded and operators fused.
         """
         shapes, types = _infer(heads, bound)
-        for improve in (share_common, drop_identities, own_heads):
-            heads = improve(heads, shapes, types)
+        heads = optimise(heads, stages, shapes, types, fuse=fuse)
         self._shapes, self._types = shapes, types
         self._bound = dict(bound)
         self._targets = dict(zip(heads, targets, strict=True))
@@ -159,6 +160,9 @@ class Program:
             return self._arrays[key]
         assert owner is not None  # noqa: S101 -- the plan says so
         array = self._targets.get(owner)
+        if array is None and isinstance(owner.node.operator, Constant):
+            value: Memory = owner.node.operator.value.reshape(shape)
+            return value
         if array is None:
             array = self._bound[owner.node]
         memory = array._view()
@@ -166,7 +170,9 @@ class Program:
 
     def _scratch(self) -> Memory:
         """Working memory for the operator that needs most; they run one at a time."""
-        return np.empty(max((room(self._wants(node)) for node in self.order), default=0), np.uint8)
+        nbytes = max((room(self._wants(node)) for node in self.order), default=0)
+        # The pool's memory begins where a line of cache does; that of `np.empty` need not.
+        return Block((max(nbytes, 1),), np.dtype(np.uint8), self._context).allocate()
 
     def _wants(self, node: Node) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         assert node.operator is not None  # noqa: S101 -- only operators are in the order
@@ -177,14 +183,17 @@ class Program:
         operator = node.operator
         assert operator is not None  # noqa: S101 -- only operators are in the order
         memory = self._memory
-        if operator.is_view and self.plan.places[Entry(node, 0)].view:
+        first = Entry(node, 0)
+        if operator.is_view and self.plan.places[first].view:
+            return []
+        if isinstance(operator, Constant) and first not in self._targets:
             return []
         arrays: list[Any] = [memory[entry] for entry in node.inputs]
         arrays += [memory[entry] if self._is_wanted(entry) else None for entry in node.entries()]
         arrays += carve(scratch, self._wants(node))
         if operator.draws:
             return [(self._with_draw, (operator.forward, arrays, self._drawing[node]))]
-        return [operator.bound(arrays)]
+        return operator.calls(arrays)
 
     def _with_draw(self, forward: Callable[..., object], arrays: list[Memory], index: int) -> None:
         forward(*arrays, self._draws[index])

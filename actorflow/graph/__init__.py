@@ -4,7 +4,8 @@ from actorflow.graph.gradient import gradient
 from actorflow.graph.infer import infer_shapes, infer_types
 from actorflow.graph.memory import MemoryPlan, Place, plan_memory
 from actorflow.graph.mirror import Mirror
-from actorflow.graph.node import Entry, Node, rebuild, topological, users, variables
+from actorflow.graph.node import Entry, Node, rebuild, stages_of, topological, users, variables
+from actorflow.graph.optimise import optimise
 
 __all__ = [
     "Entry",
@@ -15,8 +16,10 @@ __all__ = [
     "gradient",
     "infer_shapes",
     "infer_types",
+    "optimise",
     "plan_memory",
     "rebuild",
+    "stages_of",
     "topological",
     "users",
     "variables",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from actorflow.graph.node import Entry
-from actorflow.ops import prod
+from actorflow.ops import Constant, prod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
@@ -100,10 +100,10 @@ class _Planner:
         return MemoryPlan(self.places, self.sizes)
 
     def _place(self, node: Node, entry: Entry) -> None:
-        if entry in self.owned:
+        operator = node.operator
+        if entry in self.owned or isinstance(operator, Constant):
             self.places[entry] = Place(None, entry)
             return
-        operator = node.operator
         assert operator is not None  # noqa: S101 -- variables do not come here
         if operator.is_view:
             first = self.places[node.inputs[0]]

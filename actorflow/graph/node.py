@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from actorflow.ops import Operator
 
-__all__ = ["Entry", "Node", "rebuild", "topological", "users", "variables"]
+__all__ = ["Entry", "Node", "rebuild", "stages_of", "topological", "users", "variables"]
 
 
 class Entry(NamedTuple):
@@ -109,6 +109,22 @@ def topological(heads: Iterable[Entry]) -> list[Node]:
             else:
                 order.append(node)
     return order
+
+
+def stages_of(heads: Sequence[Entry], stages: Iterable[int]) -> dict[Node, int]:
+    """The stage in which each node runs, which is the first that needs it.
+
+    Args:
+      heads: the heads of all stages.
+      stages: how many of them each stage has.
+    """
+    found: dict[Node, int] = {}
+    begin = 0
+    for stage, count in enumerate(stages):
+        for node in topological(heads[begin : begin + count]):
+            found.setdefault(node, stage)
+        begin += count
+    return found
 
 
 def variables(order: Iterable[Node]) -> tuple[list[Node], list[Node]]:

@@ -9,15 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import describe_site
-from actorflow.graph.node import Entry, Node, rebuild, topological
-from actorflow.ops import Copy, Operator
+from actorflow.graph.node import Entry, Node, rebuild, stages_of, topological, users
+from actorflow.ops import ELEMENTWISE, Copy, LogSoftmax, Operator, Softmax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Known = dict[Entry, Any]
 
-__all__ = ["drop_identities", "for_binding", "for_inference", "own_heads", "share_common"]
+__all__ = [
+    "drop_identities",
+    "for_binding",
+    "for_inference",
+    "log_of_softmax",
+    "own_heads",
+    "share_common",
+]
 
 
 def for_binding(
@@ -54,6 +61,31 @@ def for_inference(heads: Sequence[Entry]) -> list[Entry]:
         if other is node.operator:
             return None
         return Node(other, node.name, inputs, node.attributes, node.site).entries()
+
+    return rebuild(heads, change)
+
+
+def log_of_softmax(heads: Sequence[Entry]) -> list[Entry]:
+    """Compute the logarithm of a softmax that nobody else takes as what it is, `log_softmax`.
+
+    That is one kernel, so is its gradient, and neither loses digits where a probability is near 0.
+    Nothing has the same bits as before.
+    """
+    taken = users(topological(heads))
+    log = ELEMENTWISE["log"]
+
+    def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
+        if node.operator is not log:
+            return None
+        inner, operator = inputs[0].node, inputs[0].node.operator
+        if not isinstance(operator, Softmax):
+            return None
+        before = node.inputs[0]
+        if len(taken[before]) > 1 or before in heads:
+            return None
+        made = LogSoftmax(operator.axis, operator.temperature)
+        name = f"{inner.name}+{node.name}"
+        return Node(made, name, inner.inputs, node.attributes, node.site).entries()
 
     return rebuild(heads, change)
 
@@ -106,14 +138,27 @@ def _is_identity(node: Node, shapes: Known, types: Known) -> bool:
     return bool(types[node.inputs[0]] == types[Entry(node, 0)])
 
 
-def own_heads(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
-    """Copy heads that are variables, views, or there twice, so that each has memory of its own."""
+def own_heads(
+    heads: Sequence[Entry], shapes: Known, types: Known, stages: Sequence[int] = ()
+) -> list[Entry]:
+    """Copy heads so that each has memory of its own, which nobody but its own stage writes.
+
+    These are heads that are variables, views, there twice, or computed in an earlier stage.
+
+    Args:
+      heads: all heads.
+      shapes, types: of all entries.
+      stages: how many heads each stage has; one stage if empty.
+    """
     seen: set[Entry] = set()
+    stage_of = stages_of(heads, stages or [len(heads)])
+    own_stage = [stage for stage, count in enumerate(stages) for _ in range(count)]
     found = []
-    for head in heads:
+    for head, stage in zip(heads, own_stage or [0] * len(heads), strict=True):
         own = head
         operator = head.node.operator
-        if operator is None or operator.is_view or head in seen:
+        early = stage_of[head.node] < stage
+        if operator is None or operator.is_view or head in seen or early:
             own = Node(Copy(), f"{head.name}_copy", (head,)).entries()[0]
             shapes[own], types[own] = shapes[head], types[head]
         seen.add(own)

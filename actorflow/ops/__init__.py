@@ -18,7 +18,7 @@ from actorflow.ops.broadcast import (
     SumLike,
     broadcast_shapes,
 )
-from actorflow.ops.constant import Full
+from actorflow.ops.constant import Constant, Full
 from actorflow.ops.convolution import Convolution
 from actorflow.ops.custom import Custom, Definition, Instance, custom, register
 from actorflow.ops.deconvolution import Deconvolution
@@ -27,6 +27,7 @@ from actorflow.ops.dropout import Dropout
 from actorflow.ops.elementwise import ELEMENTWISE
 from actorflow.ops.embedding import Embedding
 from actorflow.ops.files import from_file, to_file
+from actorflow.ops.fused import Activated, Fused, Step
 from actorflow.ops.index import (
     Assign,
     ChooseElement0Index,
@@ -96,6 +97,7 @@ __all__ = [
     "DTYPES",
     "ELEMENTWISE",
     "LRN",
+    "Activated",
     "Activation",
     "AdamUpdate",
     "After",
@@ -114,6 +116,7 @@ __all__ = [
     "ChooseElement0Index",
     "Clip",
     "Concat",
+    "Constant",
     "Convolution",
     "Copy",
     "Custom",
@@ -132,6 +135,7 @@ __all__ = [
     "Flip",
     "Full",
     "FullyConnected",
+    "Fused",
     "GetItem",
     "Identity",
     "Instance",
@@ -168,6 +172,7 @@ __all__ = [
     "Softmax",
     "SoftmaxActivation",
     "SoftmaxOutput",
+    "Step",
     "Sum",
     "SumLike",
     "SwapAxis",

@@ -132,6 +132,8 @@ class _ByElement(Operator):
 
     __slots__ = ()
 
+    elementwise = True
+
     @property
     def kernel(self) -> _Kernel:
         raise NotImplementedError

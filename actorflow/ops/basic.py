@@ -25,6 +25,7 @@ class _Same(Operator):
     __slots__ = ()
 
     inputs: tuple[str, ...] = ("data",)
+    elementwise = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
@@ -83,6 +84,7 @@ class After(_Same):
     name = "after"
     inputs = ("data", "after")
     is_view = True
+    elementwise = False  # it is there to be in nobody's group
 
     def forward(self, data: Memory, after: Memory, output: Memory) -> None:
         np.copyto(output, data)
@@ -126,6 +128,7 @@ class ElementWiseSum(Operator):
     num_args: int = integer(least=1, doc="how many arrays there are")
 
     name = "ElementWiseSum"
+    elementwise = True
 
     @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -44,6 +44,7 @@ class SumLike(Operator):
     """
 
     name = "sum_like"
+    elementwise = True
     inputs = ("data", "like")
     inplace = (("data", "output"),)
     unread = ("like",)
@@ -90,6 +91,7 @@ class _Broadcast(Operator):
     __slots__ = ()
 
     inputs: tuple[str, ...] = ("data",)
+    elementwise = True
     overlap_safe = True
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:

@@ -16,7 +16,7 @@ from actorflow.ops.parameters import choice, flag, integer, optional, sizes
 from actorflow.ops.types import prod
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
@@ -148,13 +148,14 @@ class Convolution(Operator):
     ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         return _as_scratch(planned(self, shapes[0]).work("convolve"), dtypes[0])
 
-    def forward(self, *arrays: Memory) -> None:
+    def forward(self, *arrays: Memory, after: Callable[[Memory], None] | None = None) -> None:
         count = len(self.inputs)
         data, weight, *bias = (half.wide(array) for array in arrays[:count])
         output, *work = arrays[count:]
         target = half.target(output)
         how = planned(self, data.shape)
-        unroll.convolve(how, data, weight, bias[0] if bias else None, target, tuple(work))
+        shift = bias[0] if bias else None
+        unroll.convolve(how, data, weight, shift, target, tuple(work), after)
         half.deliver(target, output)
 
     def gradient(

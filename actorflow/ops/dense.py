@@ -8,12 +8,15 @@ import attrs
 import numpy as np
 
 from actorflow.errors import DTypeError
+from actorflow.ops.blocks import BLOCK, blocks
 from actorflow.ops.layer import LayerGradient
 from actorflow.ops.operator import Operator, in_turn
 from actorflow.ops.parameters import flag, integer
 from actorflow.ops.types import MATRIX, prod, supported
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Shape
 
@@ -173,9 +176,22 @@ class FullyConnected(Operator):
         product = _product(data.reshape(rows, width), weight.T, target)
         return in_turn(product, *((np.add, (target, each, target)) for each in bias))
 
-    def forward(self, *arrays: Memory) -> None:
-        function, arguments = self.bound(list(arrays))
+    def forward(self, *arrays: Memory, after: Callable[[Memory], None] | None = None) -> None:
+        if after is None:
+            function, arguments = self.bound(list(arrays))
+            function(*arguments)
+            return
+        data, weight, *bias, output = arrays
+        rows, width = output.size // self.num_hidden, weight.shape[1]
+        target = output.reshape(rows, self.num_hidden)
+        function, arguments = _product(data.reshape(rows, width), weight.T, target)
         function(*arguments)
+        # What comes after is done while the sums are in the cache.
+        for block in blocks(rows, max(1, BLOCK // self.num_hidden)):
+            part = target[block]
+            for each in bias:
+                np.add(part, each, part)
+            after(part)
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles

@@ -177,6 +177,10 @@ class DropoutGradient(Operator):
     outputs = ("data_grad",)
     inplace = (("grad", "data_grad"),)
 
+    @property
+    def elementwise(self) -> bool:  # type: ignore[override]
+        return not self.layer.axes
+
     def output_shape(self, *shapes: Shape) -> Shape:
         grad, mask = shapes
         if mask != self.layer.mask_shape(grad):

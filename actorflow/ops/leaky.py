@@ -82,6 +82,10 @@ class LeakyReLU(Operator):
         return self.draws
 
     @property
+    def elementwise(self) -> bool:  # type: ignore[override]
+        return self.act_type in ("leaky", "elu")
+
+    @property
     def by_output(self) -> bool:
         """Whether the gradient needs no more than the output, whose sign is then that of `data`."""
         return self.act_type == "elu" or (self.act_type == "leaky" and self.slope >= 0)
@@ -226,6 +230,7 @@ class LeakyReLUGradient(Operator):
     slope: float
 
     name = "LeakyReLU_gradient"
+    elementwise = True
     inputs = ("by", "grad")
     outputs = ("data_grad",)
     inplace = (("grad", "data_grad"), ("by", "data_grad"))

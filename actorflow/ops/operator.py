@@ -77,6 +77,9 @@ class Operator:
       is_loss: whether its gradient ignores what comes from above: it ends a network.
       has_instances: whether each node of each executor has one of its own, `at_bind`, which keeps
         something from one run to the next.
+      elementwise: whether an element of its only output depends on the elements at its place of
+        the inputs alone, and on inputs of one element, so that it may be computed part by part.
+        With inputs of other shapes it need not be so.
       forward: the kernel on the CPU. It takes the inputs, the states, the outputs and its scratch
         space, C-contiguous arrays; it has to fill the outputs completely. What it returns is
         ignored.
@@ -98,6 +101,7 @@ class Operator:
     costly: bool = False
     is_loss: bool = False
     has_instances: bool = False
+    elementwise: bool = False
     forward: Callable[..., object]
 
     def infer_shape(
@@ -192,6 +196,14 @@ class Operator:
           arrays: all that `forward` takes.
         """
         return self.forward, tuple(arrays)
+
+    def calls(self, arrays: list[Any]) -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
+        """All functions to call, with their arguments, to compute it on certain arrays.
+
+        Args:
+          arrays: as for `bound`, which suffices where it is one call.
+        """
+        return [self.bound(arrays)]
 
     def is_identity(self, *shapes: Shape) -> bool:
         """Whether for inputs of these shapes the only output is the first input.

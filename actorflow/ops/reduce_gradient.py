@@ -33,6 +33,11 @@ class Spread(Operator):
     unread = ("like",)
 
     @property
+    def elementwise(self) -> bool:  # type: ignore[override]
+        # One number for all; the mean's depends on how many elements there are.
+        return self.reduction.axis is None and not self.reduction.exclude and not self.mean
+
+    @property
     def name(self) -> str:  # type: ignore[override]
         return f"{self.reduction.name}_gradient"
 

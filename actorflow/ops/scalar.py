@@ -104,6 +104,7 @@ class WithScalar(Operator):
     reverse: bool = False
 
     inputs = ("data",)
+    elementwise = True
     inplace = (("data", "output"),)
     overlap_safe = True  # every two-input operator is a ufunc
 
@@ -168,6 +169,7 @@ class Clip(Operator):
 
     name = "clip"
     inputs = ("data",)
+    elementwise = True
     inplace = (("data", "output"),)
     overlap_safe = False
 
@@ -206,6 +208,7 @@ class ClipGradient(Operator):
     a_max: float
 
     name = "clip_gradient"
+    elementwise = True
     inputs = ("data", "grad")
     inplace = (("grad", "output"),)
 
@@ -228,6 +231,7 @@ class Cast(Operator):
     dtype: np.dtype[Any] = data_type(doc="the data type to convert to")  # noqa: RUF009 -- a field
 
     name = "astype"
+    elementwise = True
     inputs = ("data",)
 
     def output_shape(self, *shapes: Shape) -> Shape:

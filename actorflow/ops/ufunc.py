@@ -65,6 +65,8 @@ class Elementwise(Operator):
       direct: whether the kernel, called without an output, makes one of the right data type.
     """
 
+    elementwise = True
+
     name: str
     kernel: Callable[..., object]
     typed_like: np.ufunc

@@ -25,6 +25,8 @@ from numpy.lib.stride_tricks import as_strided
 from actorflow.ops.types import prod
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.ops.tiling import Plan
     from actorflow.ops.types import Memory, Shape
 
@@ -117,8 +119,12 @@ def convolve(
     bias: Memory | None,
     output: Memory,
     work: tuple[Memory, ...],
+    after: Callable[[Memory], None] | None = None,
 ) -> None:
-    """The convolution of `data` with `weight`, plus `bias`, in `output`."""
+    """The convolution of `data` with `weight`, plus `bias`, in `output`.
+
+    `after` is called with each part of the output that is complete, while it is in the cache.
+    """
     padded, flat, product, tapped = work
     weights = _by_tap(plan, weight, tapped)
     data = _sides(plan, data, plan.channels, plan.size)
@@ -147,6 +153,8 @@ def convolve(
                     np.add(place, ours, place)
             if shift is not None:
                 np.add(place, shift, place)
+        if after is not None:
+            after(target[first:end])
 
 
 def _above(plan: Plan, grads: Memory, product: Memory) -> Memory:

@@ -21,6 +21,8 @@ NO_FUNCTION = {
     "Custom",
     # What other operators are made of.
     *("After", "Copy", "Elementwise", "Full", "Operator", "Reduction", "SumLike", "WithScalar"),
+    # What passes put in the place of others.
+    *("Activated", "Constant", "Fused"),
     # Optimizers apply them to arrays.
     *("AdamUpdate", "SGDMomUpdate", "SGDUpdate"),
 }
