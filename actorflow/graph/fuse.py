@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
     Known = dict[Entry, Any]
 
-__all__ = ["fuse_elementwise", "fuse_layers"]
+__all__ = ["LEAST", "fuse_elementwise", "fuse_layers"]
 
 _MOST: Final = 64
 """Operators of one group: the memory plan compares its inputs and outputs pair by pair."""
+
+LEAST: Final = 4096
+"""Elements of the arrays of a group. With fewer there is next to no memory to save, the calls are
+the same anyway, and to look for groups takes as long as the rest of binding."""
 
 _WAITING: Final = 4
 """Values of one stage that a group may take. It runs when all are there, so while it waits for one
@@ -155,9 +159,11 @@ def _is_eligible(node: Node, operator: Operator, shapes: Known, states: set[Entr
     if len(operator.outputs) > 1 or operator.is_view or not states.isdisjoint(node.inputs):
         return False
     shape = shapes[Entry(node, 0)]
-    one = prod(shape) > 1
+    size = prod(shape)
+    if size < LEAST:
+        return False
     return all(
-        shapes[entry] == shape or (one and prod(shapes[entry]) == 1) for entry in node.inputs
+        shapes[entry] == shape or (size > 1 and prod(shapes[entry]) == 1) for entry in node.inputs
     )
 
 

@@ -10,6 +10,15 @@ from actorflow.ops import Fused
 from actorflow.ops.fused import BLOCK
 from actorflow.symbol import Group, Variable
 
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_arrays():
+    """Fuse small arrays, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("actorflow.graph.fuse.LEAST", 1)
+        yield
+
+
 UNARY = ("tanh", "sin", "square", "negative", "sigmoid", "relu", "exp", "abs", "rsqrt", "floor")
 BINARY = (sym.Symbol.__add__, sym.Symbol.__sub__, sym.Symbol.__mul__, sym.Symbol.__truediv__)
 NUMBERS = (0.0, -0.0, 1.0, 2.5, -1.0)

@@ -9,6 +9,14 @@ from actorflow.ops import Constant, Fused
 from actorflow.symbol import Group, Variable
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _small_arrays():
+    """Fuse small arrays, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("actorflow.graph.fuse.LEAST", 1)
+        yield
+
+
 def graph(symbol, shape=(100,), stages=None, *, fuse=True, **shapes_of):
     """The operators of a graph after all passes, and the bytes of its plan."""
     heads = list(symbol._entries)
@@ -34,6 +42,13 @@ def test_a_group_is_connected_by_values_that_are_taken_inside_alone():
     assert steps(node) == ["exp", "multiply", "tanh", "add"]
     assert total == 0
     assert node.name.startswith("e+")
+
+
+def test_small_arrays_are_not_worth_it(monkeypatch):
+    monkeypatch.setattr("actorflow.graph.fuse.LEAST", 100)
+    pair = sym.tanh(sym.exp(Variable("x")))
+    assert [node.operator.name for node in graph(pair, (99,))[0]] == ["exp", "tanh"]
+    assert [node.operator.name for node in graph(pair, (10, 10))[0]] == ["fused"]
 
 
 def test_what_is_in_two_groups_or_in_none_is_an_output():
