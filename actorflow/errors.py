@@ -11,6 +11,7 @@
     +-- DeadlockError           a wait that could never end
     +-- OperationCancelled      the operation was cancelled before it started
     +-- VerificationError       an operation did not keep to what it declared
+    +-- AnomalyError (FloatingPointError)   an operator gave NaN or an infinity
     +-- ShapeError (ValueError)
     +-- DTypeError (TypeError)
     +-- ParameterError (ValueError)
@@ -23,6 +24,7 @@
 
 __all__ = [
     "ActorflowError",
+    "AnomalyError",
     "BackPressureError",
     "ContextError",
     "DTypeError",
@@ -76,6 +78,10 @@ class OperationCancelled(ActorflowError):
 
 class VerificationError(ActorflowError):
     """An operation did not keep to the resources that it declared."""
+
+
+class AnomalyError(ActorflowError, FloatingPointError):
+    """An operator gave NaN or an infinity where an executor was told to look for that."""
 
 
 class ShapeError(ActorflowError, ValueError):

@@ -11,6 +11,7 @@
 | AF_MAX_NBYTES           | a number of bytes  | bytes in flight before a push waits |
 | AF_BACKWARD_DO_MIRROR   | 0, 1               | whether gradients compute cheap values again |
 | AF_BACKWARD_MIRROR_STEP | a number           | of those every one of this number is kept |
+| AF_SEGMENT_US           | microseconds, or 0 | work that is worth a message in executors |
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def read_choice(name: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def read_number(name: str, default: int) -> int:
-    """Read a variable that takes a number of at least 1.
+def read_number(name: str, default: int, least: int = 1) -> int:
+    """Read a variable that takes a number of at least 1, or of at least `least`.
 
     Raises:
       ValueError: it has another value.
@@ -59,8 +60,8 @@ def read_number(name: str, default: int) -> int:
     value = os.environ.get(name)
     if value is None:
         return default
-    if not value.isdecimal() or int(value) < 1:
-        message = f"{name} must be a number of at least 1, got {value!r}"
+    if not value.isdecimal() or int(value) < least:
+        message = f"{name} must be a number of at least {least}, got {value!r}"
         raise ValueError(message)
     return int(value)
 

@@ -11,6 +11,7 @@ from actorflow.device import as_context
 from actorflow.engine import describe_site
 from actorflow.errors import ContextError, DTypeError, ShapeError
 from actorflow.executor.executor import Executor
+from actorflow.graph import spread_groups
 from actorflow.ndarray import NDArray, empty, zeros
 from actorflow.symbol import shape_hint, type_hint
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorflow.device import Context
-    from actorflow.graph import Node
+    from actorflow.executor.pool import Pool
+    from actorflow.graph import Entry, Node
     from actorflow.ops import DTypeLike, Shape
     from actorflow.symbol import Symbol
 
@@ -34,12 +36,16 @@ def bind(
     args_grad: Sequence[NDArray | None] | Mapping[str, NDArray] | None = None,
     grad_req: str | Sequence[str] | Mapping[str, str] = "write",
     aux_states: Sequence[NDArray] | Mapping[str, NDArray] | None = None,
+    group2ctx: Mapping[str, Context] | None = None,
+    shared_exec: Executor | None = None,
     *,
     hinted: bool = True,
 ) -> Executor:
     """See `Symbol.bind`. With `hinted` the arrays have to be what the variables say of them."""
     context = as_context(ctx, "bind")
     nodes = _variables("bind", symbol)
+    places = _Places("bind", symbol, context, group2ctx)
+    pool = _pool_of("bind", shared_exec)
     arguments = symbol.list_arguments()
     states = symbol.list_auxiliary_states()
     arrays = _in_order("args", arguments, args)
@@ -55,7 +61,7 @@ def bind(
     if hinted:
         for node, each in zip(nodes, whole, strict=True):
             _check_hints(node, each)
-    outputs = _outputs(symbol, context, dict(zip((*arguments, *states), whole, strict=True)))
+    outputs = _outputs(symbol, places, dict(zip((*arguments, *states), whole, strict=True)))
     for name, array, grad in zip(arguments, whole, grads, strict=False):
         if grad is not None:
             _check_gradient(name, array, grad)
@@ -68,7 +74,18 @@ def bind(
         {name: (grad, req) for name, (grad, req) in wanted.items() if grad is not None},
     )
     count = len(arguments)
-    return Executor(symbol, context, whole[:count], grads, reqs, whole[count:], outputs)
+    return Executor(
+        symbol,
+        context,
+        places.heads,
+        places.groups,
+        pool,
+        whole[:count],
+        grads,
+        reqs,
+        whole[count:],
+        outputs,
+    )
 
 
 def simple_bind(
@@ -76,11 +93,15 @@ def simple_bind(
     ctx: Context | None,
     grad_req: str | Sequence[str] | Mapping[str, str],
     type_dict: Mapping[str, DTypeLike] | None,
+    group2ctx: Mapping[str, Context] | None,
+    shared_exec: Executor | None,
     shapes: Mapping[str, Shape],
 ) -> Executor:
     """See `Symbol.simple_bind`."""
     context = as_context(ctx, "simple_bind")
     _variables("simple_bind", symbol)
+    places = _Places("simple_bind", symbol, context, group2ctx)
+    pool = _pool_of("simple_bind", shared_exec)
     arguments = symbol.list_arguments()
     states = symbol.list_auxiliary_states()
     arg_shapes, out_shapes, aux_shapes = symbol.infer_shape_partial(**shapes)
@@ -96,21 +117,78 @@ def simple_bind(
     made: list[list[NDArray]] = [
         # No shape and no data type is None any more.
         [
-            make(shape or (1,), context, dtype or "float32")
-            for shape, dtype in zip(part, types, strict=True)
+            make(shape or (1,), there, dtype or "float32")
+            for shape, there, dtype in zip(part, where, types, strict=True)
         ]
-        for make, part, types in (
-            (zeros, arg_shapes, arg_types),
-            (zeros, aux_shapes, aux_types),
-            (empty, out_shapes, out_types),
+        for make, part, where, types in (
+            (zeros, arg_shapes, map(places.of_variable, arguments), arg_types),
+            (zeros, aux_shapes, map(places.of_variable, states), aux_types),
+            (empty, out_shapes, places.of_heads(), out_types),
         )
     ]
     reqs = _requests("simple_bind", arguments, made[0], grad_req)
     grads = [
-        None if req == "null" else zeros(each.shape, context, each._block.dtype)
+        None if req == "null" else zeros(each.shape, each.context, each._block.dtype)
         for each, req in zip(made[0], reqs, strict=True)
     ]
-    return Executor(symbol, context, made[0], grads, reqs, made[1], made[2])
+    return Executor(
+        symbol, context, places.heads, places.groups, pool, made[0], grads, reqs, made[1], made[2]
+    )
+
+
+class _Places:
+    """Where the parts of a symbol are computed and where its arrays lie.
+
+    Attributes:
+      heads: of its graph, whose operators name their groups.
+      groups: the context of each group, and of "" for what has none; empty if all have none.
+      group_of: the groups of the variables, by their names.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        symbol: Symbol,
+        context: Context,
+        group2ctx: Mapping[str, Context] | None,
+    ) -> None:
+        self._context = context
+        self.heads: list[Entry] = list(symbol._entries)
+        self.groups = {
+            name: as_context(each, f"{who}: group2ctx[{name!r}]")
+            for name, each in (group2ctx or {}).items()
+        }
+        for name, each in (group2ctx or {}).items():
+            if each is None:
+                message = f"{who}: group2ctx gives no context for {name!r}"
+                raise TypeError(message)
+        variables: dict[Node, str] = {}
+        if self.groups:
+            self.groups[""] = context
+            self.heads, variables = spread_groups(self.heads, self.groups)
+        self.group_of = {node.name: name for node, name in variables.items()}
+
+    def of_variable(self, name: str) -> Context:
+        """Where the array of a variable lies."""
+        return self.groups.get(self.group_of.get(name, ""), self._context)
+
+    def of_heads(self) -> list[Context]:
+        """Where the arrays of the outputs lie: where they are computed."""
+        found = []
+        for head in self.heads:
+            if head.node.is_variable:
+                found.append(self.of_variable(head.node.name))
+            else:
+                group = head.node.attributes.get("ctx_group", "")
+                found.append(self.groups.get(group, self._context))
+        return found
+
+
+def _pool_of(who: str, shared_exec: Executor | None) -> Pool | None:
+    if shared_exec is not None and not isinstance(shared_exec, Executor):
+        message = f"{who}: shared_exec needs to be an Executor, got {shared_exec!r}"
+        raise TypeError(message)
+    return None if shared_exec is None else shared_exec._pool
 
 
 def _types(
@@ -258,11 +336,14 @@ def _refuse_overlaps(
         beside.append((name, array, kind))
 
 
-def _outputs(symbol: Symbol, context: Context, arrays: Mapping[str, NDArray]) -> list[NDArray]:
+def _outputs(symbol: Symbol, places: _Places, arrays: Mapping[str, NDArray]) -> list[NDArray]:
     """Make the arrays of the outputs; by that it is seen whether all arrays fit."""
     for name, each in arrays.items():
+        context = places.of_variable(name)
         if each.context != context:
-            message = f"bind: {name} is in {each.context}, but the executor is to be in {context}"
+            group = places.group_of.get(name)
+            who = f"its group {group!r}" if group else "the executor"
+            message = f"bind: {name} is in {each.context}, but {who} is to be in {context}"
             raise ContextError(message)
     _, shapes, _ = symbol.infer_shape_partial(**{n: a.shape for n, a in arrays.items()})
     _, types, _ = symbol.infer_type(**{n: a._block.dtype for n, a in arrays.items()})
@@ -270,7 +351,9 @@ def _outputs(symbol: Symbol, context: Context, arrays: Mapping[str, NDArray]) ->
         message = f"bind: the data types of {symbol!r} cannot be told from its arguments"
         raise DTypeError(message)
     made = []
-    for name, shape, dtype in zip(symbol.list_outputs(), shapes, types, strict=True):
+    for name, shape, dtype, context in zip(
+        symbol.list_outputs(), shapes, types, places.of_heads(), strict=True
+    ):
         if shape is None:
             message = f"bind: the shape of {name!r} cannot be told from the arguments"
             raise ShapeError(message)

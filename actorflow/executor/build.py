@@ -20,14 +20,18 @@ __all__ = ["backward_heads", "bound_heads", "inference_heads", "needed_grads", "
 
 
 def bound_heads(
-    heads: Sequence[Entry], arrays: Mapping[Node, NDArray], context: Context
+    heads: Sequence[Entry],
+    arrays: Mapping[Node, NDArray],
+    groups: Mapping[str, Context],
+    context: Context,
 ) -> Sequence[Entry]:
     """The heads of a graph for one executor, whose operators share no instance with others.
 
     Args:
       heads: the heads of the symbol.
       arrays: the arrays of all variables.
-      context: where it will be computed.
+      groups: the context of each group.
+      context: where all else will be computed.
     """
     order = topological(heads)
     if not any(node.operator is not None and node.operator.has_instances for node in order):
@@ -42,7 +46,7 @@ def bound_heads(
                     "cannot be told from the arguments"
                 )
                 raise ShapeError(message)
-    return for_binding(heads, shapes, types, context)
+    return for_binding(heads, shapes, types, groups, context)
 
 
 def inference_heads(heads: Sequence[Entry], *, fuse: bool = True) -> list[Entry]:

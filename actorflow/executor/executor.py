@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from actorflow import settings
-from actorflow.engine import Resource, current_engine
+from actorflow.engine import current_engine
 from actorflow.errors import DTypeError, ShapeError
 from actorflow.executor.build import (
     backward_heads,
@@ -18,31 +16,37 @@ from actorflow.executor.build import (
     needed_grads,
     training_heads,
 )
+from actorflow.executor.pool import Pool
 from actorflow.executor.program import Program
 from actorflow.ndarray import NDArray, empty, stream, zeros
 from actorflow.ops import prod
+from actorflow.settings import read_choice, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from actorflow.device import Context
-    from actorflow.engine import Accessible
+    from actorflow.executor.message import Message
     from actorflow.graph import Entry, Node
     from actorflow.ops import Shape
     from actorflow.symbol import Symbol
 
 __all__ = ["Executor"]
 
+# The work that is worth a message of its own, in microseconds: ten times what a message costs.
+_WORTH_US = 200
+
 
 class Executor:
     """A symbol bound to arrays: it computes the outputs, and the gradients, when it is asked to.
 
     Everything is lazy: `forward` and `backward` push messages and return. Made by `Symbol.bind` and
-    `Symbol.simple_bind`. An executor has one state, so it is for one thread or task at a time.
+    `Symbol.simple_bind`. An executor has one state, so it is for one thread or task at a time, and
+    so are all executors that share memory.
 
     Attributes:
       symbol: what it computes.
-      context: where.
+      context: where, but for the operators of groups.
       arg_arrays: the arrays of the arguments, in the order of `symbol.list_arguments()`.
       grad_arrays: for each argument the array of its gradient, or None.
       aux_arrays: the arrays of the auxiliary states.
@@ -54,6 +58,9 @@ class Executor:
         self,
         symbol: Symbol,
         context: Context,
+        heads: Sequence[Entry],
+        groups: Mapping[str, Context],
+        pool: Pool | None,
         arg_arrays: Sequence[NDArray],
         grad_arrays: Sequence[NDArray | None],
         grad_reqs: Sequence[str],
@@ -62,31 +69,39 @@ class Executor:
     ) -> None:
         self.symbol = symbol
         self.context = context
+        self._name = symbol.name or "a group"
         self.arg_arrays = list(arg_arrays)
         self.grad_arrays = list(grad_arrays)
         self.aux_arrays = list(aux_arrays)
         self._grad_reqs = list(grad_reqs)
+        self._groups = dict(groups)
         _, _, arguments, states = symbol._walk()
         self._arguments, self._states = arguments, states
-        self._heads = bound_heads(symbol._entries, self._bound(), context)
+        self._heads = list(bound_heads(heads, self._bound(), self._groups, context))
         self.outputs = list(outputs)
         names = [node.name for node in arguments]
         self.arg_dict = dict(zip(names, self.arg_arrays, strict=True))
         self.grad_dict = dict(zip(names, self.grad_arrays, strict=True))
         self.aux_dict = dict(zip((node.name for node in states), self.aux_arrays, strict=True))
         self.output_dict = dict(zip(symbol.list_outputs(), self.outputs, strict=True))
-        # Between its messages an executor has values of its own, which they hand on to each other.
-        self._workspace = Resource(f"executor of {symbol!r}")
-        self._fuse = settings.read_choice("AF_FUSE", ("1", "0")) == "1"
+        self._least = read_number("AF_SEGMENT_US", _WORTH_US, least=0)
+        self._fuse = read_choice("AF_FUSE", ("1", "0")) == "1"
         # For training and for prediction. While somebody watches, those without fusion run, which
         # have all values.
         self._programs: dict[bool, Program] = {}
         self._watched: dict[bool, Program] = {}
+        # Their messages, made anew when the pool has got other memory.
+        self._wired: dict[Program, list[list[Message]]] = {}
+        self._pool = Pool() if pool is None else pool
+        self._pool.members.add(self)
         self._compiling = threading.RLock()
         # By the numbers of the outputs that are no losses.
         self._out_grads: dict[int, NDArray] = {}
-        # What ran in the last forward for training, if no backward has followed.
+        # What ran in the last forward for training, if no backward has followed, and the
+        # generators of that run.
         self._trained: Program | None = None
+        self._draws: list[Callable[[], np.random.Generator]] = []
+        self._checked = False
         self._monitor: Callable[[str, NDArray], None] | None = None
 
     def __reduce__(self) -> NoReturn:
@@ -151,22 +166,18 @@ class Executor:
         """
         self._feed(kwargs)
         program = self._program(training=is_train)
-        self._trained = program if is_train else None
+        forward = self._messages(program)[0]
         taps = self._taps(program)
-        self._push(
-            program,
-            0,
-            "forward",
-            taps,
-            reads=self._resources(self.arg_arrays) + ([] if is_train else self._states_read()),
-            # What was in the workspace, be it an error, is of no use any more.
-            writes=[
-                *self._resources(self.outputs),
-                *self._resources(list(taps.values())),
-                self._workspace,
-            ],
-            updates=self._states_read() if is_train else [],
-        )
+        self._trained = None
+        engine = current_engine()
+        self._pool.take(program, engine)
+        self._draws = []
+        if program.drawing:
+            source = stream(self.context)
+            self._draws = [source.draw() for _ in program.drawing]
+        self._send(forward, taps)
+        if is_train:
+            self._trained = program
         if self._monitor is not None:
             for entry, value in taps.items():
                 self._monitor(entry.name, value)
@@ -184,10 +195,22 @@ class Executor:
         """
         self._monitor = callback
 
+    def set_detect_anomaly(self, active: bool = True) -> None:  # noqa: FBT001, FBT002
+        """Have `forward` and `backward` stop at the first operator that gives NaN or an infinity.
+
+        Whoever reads what depends on it then gets an `AnomalyError` that names the pass, the
+        operator, the line where it was made and how many elements are not finite. Operators then
+        run one by one, none fused with others, and all values are looked at.
+
+        Args:
+          active: whether to look from now on.
+        """
+        self._checked = bool(active)
+
     def _taps(self, program: Program) -> dict[Entry, NDArray]:
         if self._monitor is None:
             return {}
-        return {entry: program.array_for(entry) for entry in program.visible(0)}
+        return program.tapped()
 
     def backward(self, out_grads: NDArray | Sequence[NDArray] | None = None) -> None:
         """Compute the gradients of the last `forward(is_train=True)`, once.
@@ -198,7 +221,8 @@ class Executor:
             output through which none is to come.
 
         Raises:
-          RuntimeError: the last forward was none for training.
+          RuntimeError: the last forward was none for training, or another executor has run forward
+            since in the memory that both share.
           ValueError: an output that needs a gradient has none.
           TypeError, ShapeError: a gradient is no array, or not of its output's shape.
         """
@@ -209,56 +233,24 @@ class Executor:
                 "since the first has used up the values in between"
             )
             raise RuntimeError(message)
+        if self._pool.holder is not program:
+            message = (
+                "backward: another executor that shares this one's memory has run forward since, "
+                "and has taken the place of the values in between"
+            )
+            raise RuntimeError(message)
         self._feed_out_grads(out_grads)
-        pairs = list(zip(self.grad_arrays, self._grad_reqs, strict=True))
-        written = [g for g, req in pairs if g is not None and req == "write"]
-        added = [g for g, req in pairs if g is not None and req == "add"]
-        if not written and not added:
+        messages = self._messages(program)[1]
+        if not messages:
             return
         self._trained = None
-        self._push(
-            program,
-            1,
-            "backward",
-            {},
-            reads=self._resources([*self.arg_arrays, *self.outputs, *self._out_grads.values()])
-            + self._states_read(),
-            writes=self._resources(written),
-            updates=[*self._resources(added), self._workspace],
-        )
+        self._send(messages, {})
 
-    def _push(
-        self,
-        program: Program,
-        stage: int,
-        what: str,
-        taps: Mapping[Entry, NDArray],
-        *,
-        reads: list[Accessible],
-        writes: list[Accessible],
-        updates: list[Accessible],
-    ) -> None:
+    def _send(self, messages: Sequence[Message], taps: Mapping[Entry, NDArray]) -> None:
         engine = current_engine()
-        draws = []
-        if stage == 0 and program.n_draws:
-            source = stream(self.context)
-            draws = [source.draw() for _ in range(program.n_draws)]
-            reads.append(source.resource(engine))
-        engine.push(
-            partial(program.run, stage, draws, taps),
-            reads=tuple(reads),
-            writes=tuple(writes),
-            updates=tuple(updates),
-            device=self.context.name,
-            name=f"{what} of {self.symbol.name or 'a group'}",
-        )
-
-    def _states_read(self) -> list[Accessible]:
-        return self._resources(self.aux_arrays)
-
-    @staticmethod
-    def _resources(arrays: Sequence[NDArray]) -> list[Accessible]:
-        return [each._resource for each in arrays]
+        source = stream(self.context).resource(engine) if self._draws else None
+        for message in messages:
+            message.send(engine, self._draws, source, taps, checked=self._checked)
 
     def _feed(self, given: Mapping[str, Any]) -> None:
         arguments = self.arg_dict
@@ -311,8 +303,14 @@ class Executor:
 
     # -- Programs ------------------------------------------------------------------------------
 
+    def _messages(self, program: Program) -> list[list[Message]]:
+        found = self._wired.get(program)
+        if found is None:
+            found = self._wired[program] = program.wire(self._pool, self._name)
+        return found
+
     def _program(self, *, training: bool) -> Program:
-        fuse = self._fuse and self._monitor is None
+        fuse = self._fuse and self._monitor is None and not self._checked
         programs = self._programs if fuse or not self._fuse else self._watched
         found = programs.get(training)
         if found is None:
@@ -329,8 +327,28 @@ class Executor:
 
     def _predict(self, *, fuse: bool) -> Program:
         heads = inference_heads(self._heads, fuse=fuse)
-        stages = [len(heads)]
-        return Program(heads, self.outputs, self._bound(), self.context, stages, fuse=fuse)
+        return self._compiled(heads, self.outputs, self._bound(), [len(heads)], fuse=fuse)
+
+    def _compiled(
+        self,
+        heads: Sequence[Entry],
+        targets: Sequence[NDArray],
+        bound: Mapping[Node, NDArray],
+        stages: Sequence[int],
+        *,
+        fuse: bool,
+    ) -> Program:
+        return Program(
+            heads,
+            targets,
+            bound,
+            self.context,
+            stages,
+            fuse=fuse,
+            groups=self._groups,
+            learns=len(stages) > 1,
+            least=self._least,
+        )
 
     def _train(self, *, fuse: bool) -> Program:
         bound = self._bound()
@@ -346,12 +364,16 @@ class Executor:
         for node, head in needed_grads(head_grads, grads).items():
             if head not in self._out_grads:
                 output = self.outputs[head]
-                self._out_grads[head] = empty(output.shape, self.context, output._block.dtype)
+                made = empty(output.shape, output.context, output._block.dtype)
+                self._out_grads[head] = made
             bound[node] = self._out_grads[head]
         bound.update({node: wanted[of][1] for node, of in sums.items()})
-        targets = [*self.outputs, *(grad for _, grad in wanted.values())]
+        # Those of the last layers first: so each is computed as soon as it can be, and what it
+        # needs is not kept for long.
+        grads.reverse()
+        targets = [*self.outputs, *reversed([grad for _, grad in wanted.values()])]
         stages = [len(heads), len(grads)]
-        return Program([*heads, *grads], targets, bound, self.context, stages, fuse=fuse)
+        return self._compiled([*heads, *grads], targets, bound, stages, fuse=fuse)
 
     def reshape(
         self,
@@ -360,6 +382,8 @@ class Executor:
         **shapes: Shape,
     ) -> Executor:
         """An executor for other shapes that shares the arrays whose shapes stay the same.
+
+        Both share the memory for what is computed in between, as with `shared_exec`.
 
         Args:
           partial_shaping: whether the shapes of arguments that are not named here may change.
@@ -390,7 +414,7 @@ class Executor:
             if not allow_up_sizing:
                 message = f"reshape: {own.shape} would grow to {shape}: say allow_up_sizing=True"
                 raise ShapeError(message)
-            return zeros(shape, self.context, own._block.dtype)
+            return zeros(shape, own.context, own._block.dtype)
 
         args = [fitted(a, s) for a, s in zip(self.arg_arrays, arg_shapes, strict=True)]
         grads = [
@@ -401,11 +425,17 @@ class Executor:
         from actorflow.executor.bind import bind  # noqa: PLC0415 -- it makes executors
 
         # Who names a shape here means it, whatever the variable was made with.
-        return bind(self.symbol, self.context, args, grads, self._grad_reqs, states, hinted=False)
+        more = (self._grad_reqs, states, self._groups, self)
+        return bind(self.symbol, self.context, args, grads, *more, hinted=False)
 
     def debug_str(self) -> str:
-        """The plan as text: every operator in its order, and how much memory there is."""
-        program = self._program(training=any(req != "null" for req in self._grad_reqs))
-        lines = [f"{node.operator!r} {node.name}" for node in program.order]
+        """The plan as text: every operator in its order, the messages, and how much memory."""
+        training = any(req != "null" for req in self._grad_reqs)
+        program = self._program(training=training)
+        lines = []
+        for segment in program.segments:
+            if program.shares:
+                lines.append(f"{program.name_of(segment, self._name)}, in {segment.context}:")
+            lines += [f"{node.operator!r} {node.name}" for node in segment.nodes]
         lines.append(f"Total {program.plan.total / 2**20:.3f} MB allocated")
         return "\n".join(lines)

@@ -1,27 +1,39 @@
-"""Programs: a graph compiled into a flat list of calls on memory that stays where it is."""
+"""Programs: a graph compiled for certain arrays, cut into segments, with a plan of its memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from actorflow.engine import Resource
 from actorflow.errors import ShapeError
-from actorflow.graph import Entry, infer_shapes, infer_types, optimise, plan_memory, topological
-from actorflow.ndarray import Block, empty, quietly
-from actorflow.ops import Constant, carve, prod, room
+from actorflow.executor.message import STAGES, Message
+from actorflow.graph import (
+    Entry,
+    cut_segments,
+    infer_shapes,
+    infer_types,
+    insert_copies,
+    optimise,
+    plan_memory,
+    plan_scratch,
+    topological,
+)
+from actorflow.ndarray import empty
+from actorflow.ops import Constant, CrossDeviceCopy, room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
 
     from actorflow.device import Context
-    from actorflow.graph import MemoryPlan, Node
+    from actorflow.engine import Accessible
+    from actorflow.executor.pool import Pool
+    from actorflow.graph import MemoryPlan, Node, Place, Segment
     from actorflow.ndarray import NDArray
-    from actorflow.ops import Memory, Shape
+    from actorflow.ops import Shape
 
 __all__ = ["Program"]
-
-Call = tuple["Callable[..., object]", tuple[Any, ...]]
 
 
 class Program:
@@ -29,8 +41,13 @@ class Program:
 
     Attributes:
       order: the operators in the order in which they run.
+      segments: that order, cut into messages.
+      shares: whether its messages read the pool's resource, and have others among themselves; else
+        there is one for each stage, and they write the pool's.
       plan: where values lie.
-      n_draws: how many random generators one run needs.
+      shapes, types: of all entries.
+      wants: the working memory of operators that need some.
+      drawing: the operators that draw, numbered: each run has a generator for each of them.
     """
 
     def __init__(
@@ -41,7 +58,10 @@ class Program:
         context: Context,
         stages: Sequence[int],
         *,
-        fuse: bool = True,
+        fuse: bool,
+        groups: Mapping[str, Context],
+        learns: bool,
+        least: float,
     ) -> None:
         """Compile.
 
@@ -49,159 +69,204 @@ class Program:
           heads: what is computed.
           targets: the array that each head is written to.
           bound: the arrays of all variables.
-          context: where internal memory comes from.
-          stages: how many of the heads each stage computes; a stage runs as one call of `run`.
+          context: where what belongs to no group is computed.
+          stages: how many of the heads each stage computes: forward, and perhaps backward.
           fuse: whether constants are folded and operators fused.
+          groups: the context of each group.
+          learns: whether auxiliary states are updated.
+          least: the work that is worth a message, in microseconds.
         """
-        shapes, types = _infer(heads, bound)
+        self.shapes, self.types = shapes, types = _infer(heads, bound)
         heads = optimise(heads, stages, shapes, types, fuse=fuse)
-        self._shapes, self._types = shapes, types
         self._bound = dict(bound)
+        where: dict[Node, Any] | None = None
+        if any(other != context for other in groups.values()):
+            heads, where = self._place(heads, targets, groups, context)
         self._targets = dict(zip(heads, targets, strict=True))
-        self._context = context
+        self._learns = learns
         self.order: list[Node] = []
-        self._ends: list[int] = []
+        ends: list[int] = []
         done = 0
+        every: list[Node] = []
         for count in stages:
             done += count
-            self.order = [n for n in topological(heads[:done]) if n.operator is not None]
-            self._ends.append(len(self.order))
-        every = topological(heads)
-        itemsizes = {entry: dtype.itemsize for entry, dtype in self._types.items()}
-        self.plan: MemoryPlan = plan_memory(every, self._shapes, itemsizes, set(heads))
-        # The operators that draw, numbered: each run has a generator for each of them.
-        drawing = [node for node in self.order if node.operator is not None and node.operator.draws]
-        self._drawing = {node: number for number, node in enumerate(drawing)}
-        self.n_draws = len(drawing)
-        self._draws: list[np.random.Generator] = []
-        self._used = {entry for node in every for entry in node.inputs}
-        self._calls: list[list[Call]] | None = None
-
-    def run(
-        self,
-        stage: int,
-        draws: Sequence[Callable[[], np.random.Generator]],
-        taps: Mapping[Entry, NDArray] | None = None,
-    ) -> None:
-        """Compute the heads of one stage. As an operation that was granted all arrays.
-
-        Args:
-          stage: which.
-          draws: makes the generators of all operators that draw, if it is the first stage.
-          taps: arrays to copy values to, before others take their place.
-        """
-        if self._calls is None:
-            self._calls = self._compile()
-        if draws:
-            self._draws[:] = [draw() for draw in draws]
-        quietly(_run, self._calls[stage]) if not taps else quietly(self._run_tapped, stage, taps)
-
-    def visible(self, stage: int) -> list[Entry]:
-        """The visible outputs that the operators of one stage compute, in that order."""
-        begin = self._ends[stage - 1] if stage else 0
-        nodes = self.order[begin : self._ends[stage]]
-        return [
-            entry
-            for node in nodes
-            for entry in node.entries()[: node.n_visible]
-            if self._is_wanted(entry)
+            every = topological(heads[:done])
+            self.order = [node for node in every if node.operator is not None]
+            ends.append(len(self.order))
+        self.segments = cut_segments(
+            self.order, ends, set(heads), self._work, where, context, least
+        )
+        self.shares = len(self.segments) > len(ends)
+        itemsizes = {entry: dtype.itemsize for entry, dtype in types.items()}
+        self.plan: MemoryPlan = plan_memory(every, shapes, itemsizes, set(heads), self.segments)
+        self.wants = {node: wants for node in self.order if (wants := self._wants(node))}
+        needs = [
+            max((room(self.wants[node]) for node in each.nodes if node in self.wants), default=0)
+            for each in self.segments
         ]
+        self._scratch = plan_scratch(self.segments, needs)
+        drawing = [node for node in self.order if node.operator is not None and node.operator.draws]
+        self.drawing = {node: number for number, node in enumerate(drawing)}
+        self._used = {entry for node in every for entry in node.inputs}
+        self._resources: dict[object, Accessible] = {}
 
-    def _is_wanted(self, entry: Entry) -> bool:
+    def _place(
+        self,
+        heads: Sequence[Entry],
+        targets: Sequence[NDArray],
+        groups: Mapping[str, Context],
+        context: Context,
+    ) -> tuple[list[Entry], dict[Node, Any]]:
+        return insert_copies(
+            heads,
+            [each.context for each in targets],
+            groups,
+            {node: each.context for node, each in self._bound.items()},
+            context,
+            self.shapes,
+            self.types,
+        )
+
+    # -- Values --------------------------------------------------------------------------------
+
+    def tapped(self) -> dict[Entry, NDArray]:
+        """New arrays for all visible outputs of the first stage, in the order of the operators."""
+        return {
+            entry: empty(self.shapes[entry], segment.context, self.types[entry])
+            for segment in self.segments
+            if segment.stage == 0
+            for node in segment.nodes
+            if not isinstance(node.operator, CrossDeviceCopy)
+            for entry in node.entries()[: node.n_visible]
+            if self.is_wanted(entry)
+        }
+
+    def array_of(self, place: Place) -> NDArray | None:
+        """The bound array that a value lies in; None for a constant, which has its own."""
+        owner = place.owner
+        assert owner is not None  # noqa: S101 -- it is in no buffer
+        array = self._targets.get(owner)
+        if array is None and not isinstance(owner.node.operator, Constant):
+            return self._bound[owner.node]
+        return array
+
+    def is_wanted(self, entry: Entry) -> bool:
         """Whether a value is computed: some operators leave out what nobody takes."""
         operator = entry.node.operator
         taken = entry in self._used or entry in self._targets
         return taken or operator is None or not operator.partial
 
-    def array_for(self, entry: Entry) -> NDArray:
-        """A new array that a value can be copied to."""
-        return empty(self._shapes[entry], self._context, self._types[entry])
-
-    def _run_tapped(self, stage: int, taps: Mapping[Entry, NDArray]) -> None:
-        begin = self._ends[stage - 1] if stage else 0
-        for node in self.order[begin : self._ends[stage]]:
-            for function, arguments in self._calls_of[node]:
-                function(*arguments)
-            for entry in node.entries():
-                if entry in taps:
-                    np.copyto(taps[entry]._view(), self._memory[entry])
-
-    # -- Compiling -----------------------------------------------------------------------------
-
-    def _compile(self) -> list[list[Call]]:
-        """Give memory to all values, and write down the calls."""
-        buffers = []
-        for nbytes in self.plan.nbytes:
-            block = Block((max(nbytes, 1),), np.dtype(np.uint8), self._context)
-            buffers.append(block.allocate())
-        self._buffers = buffers
-        self._memory: dict[Entry, Memory] = {}
-        # Values in the same place share one array object: where an output is the very object that
-        # an input is, NumPy need not look whether they overlap.
-        self._arrays: dict[object, Memory] = {}
-        for entry, place in self.plan.places.items():
-            self._memory[entry] = self._locate(entry, place.buffer, place.owner)
-        scratch = self._scratch()
-        self._calls_of = {node: self._call(node, scratch) for node in self.order}
-        calls: list[list[Call]] = []
-        begin = 0
-        for end in self._ends:
-            calls.append([call for node in self.order[begin:end] for call in self._calls_of[node]])
-            begin = end
-        return calls
-
-    def _locate(self, entry: Entry, buffer: int | None, owner: Entry | None) -> Memory:
-        shape, dtype = self._shapes[entry], self._types[entry]
-        if buffer is not None:
-            key = (buffer, shape, dtype)
-            if key not in self._arrays:
-                raw = self._buffers[buffer][: prod(shape) * dtype.itemsize]
-                self._arrays[key] = raw.view(dtype).reshape(shape)
-            return self._arrays[key]
-        assert owner is not None  # noqa: S101 -- the plan says so
-        array = self._targets.get(owner)
-        if array is None and isinstance(owner.node.operator, Constant):
-            value: Memory = owner.node.operator.value.reshape(shape)
-            return value
-        if array is None:
-            array = self._bound[owner.node]
-        memory = array._view()
-        return memory if memory.shape == shape else memory.reshape(shape)
-
-    def _scratch(self) -> Memory:
-        """Working memory for the operator that needs most; they run one at a time."""
-        nbytes = max((room(self._wants(node)) for node in self.order), default=0)
-        # The pool's memory begins where a line of cache does; that of `np.empty` need not.
-        return Block((max(nbytes, 1),), np.dtype(np.uint8), self._context).allocate()
-
     def _wants(self, node: Node) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         assert node.operator is not None  # noqa: S101 -- only operators are in the order
-        shapes = [self._shapes[entry] for entry in node.inputs]
-        return node.operator.scratch(shapes, [self._types[entry] for entry in node.inputs])
+        shapes = [self.shapes[entry] for entry in node.inputs]
+        return node.operator.scratch(shapes, [self.types[entry] for entry in node.inputs])
 
-    def _call(self, node: Node, scratch: Memory) -> list[Call]:
-        operator = node.operator
-        assert operator is not None  # noqa: S101 -- only operators are in the order
-        memory = self._memory
-        first = Entry(node, 0)
-        if operator.is_view and self.plan.places[first].view:
-            return []
-        if isinstance(operator, Constant) and first not in self._targets:
-            return []
-        arrays: list[Any] = [memory[entry] for entry in node.inputs]
-        arrays += [memory[entry] if self._is_wanted(entry) else None for entry in node.entries()]
-        arrays += carve(scratch, self._wants(node))
-        if operator.draws:
-            return [(self._with_draw, (operator.forward, arrays, self._drawing[node]))]
-        return operator.calls(arrays)
+    def _work(self, node: Node) -> float:
+        assert node.operator is not None  # noqa: S101 -- only operators are in the order
+        shapes = self.shapes
+        return node.operator.work(
+            [shapes[entry] for entry in node.inputs], [shapes[entry] for entry in node.entries()]
+        )
 
-    def _with_draw(self, forward: Callable[..., object], arrays: list[Memory], index: int) -> None:
-        forward(*arrays, self._draws[index])
+    # -- Messages ------------------------------------------------------------------------------
 
+    def wire(self, pool: Pool, who: str) -> list[list[Message]]:
+        """Its messages, stage by stage, with memory from a pool.
 
-def _run(calls: list[Call]) -> None:
-    for function, arguments in calls:
-        function(*arguments)
+        Args:
+          pool: the pool.
+          who: what it computes, for people.
+        """
+        plan = self.plan
+        taken, sizes, contexts = self._scratch
+        blocks = pool.blocks(
+            [*zip(plan.contexts, plan.nbytes, strict=True), *zip(contexts, sizes, strict=True)]
+        )
+        scratch = blocks[len(plan.nbytes) :]
+        messages: list[list[Message]] = [[] for _ in STAGES]
+        for segment, number in zip(self.segments, taken, strict=True):
+            name = self.name_of(segment, who)
+            made = Message(self, segment, name, blocks, scratch[number] if number >= 0 else None)
+            messages[segment.stage].append(made)
+        self._declare([each for stage in messages for each in stage], pool)
+        return messages
+
+    def name_of(self, segment: Segment, who: str) -> str:
+        """What people call a message: the stage, and what it computes if there are several."""
+        name = f"{STAGES[segment.stage]} of {who}"
+        if not self.shares:
+            return name
+        first, last = segment.nodes[0].name, segment.nodes[-1].name
+        return f"{name}: {first}" if first == last else f"{name}: {first} to {last}"
+
+    def _declare(self, messages: list[Message], pool: Pool) -> None:
+        """Say what each message touches."""
+        found = [self._touches(each.segment) for each in messages]
+        # Who does what with a buffer. Buffers that the same messages use in the same way need one
+        # resource between them.
+        used: dict[int, list[tuple[int, str]]] = {}
+        for number, (touched, scratch) in enumerate(zip(found, self._scratch[0], strict=True)):
+            for buffer, mode in touched.items():
+                if isinstance(buffer, int):
+                    used.setdefault(buffer, []).append((number, mode))
+            if scratch >= 0:
+                used.setdefault(-1 - scratch, []).append((number, "writes"))
+        ways = set(map(tuple, used.values())) if self.shares else set()
+        declared: list[dict[str, list[Accessible]]] = [
+            {"reads": [], "writes": [], "updates": []} for _ in messages
+        ]
+        for way in sorted(ways):
+            resource = Resource(f"values of {messages[way[0][0]].name}")
+            for number, mode in way:
+                declared[number][mode].append(resource)
+        for number, (message, touched) in enumerate(zip(messages, found, strict=True)):
+            own = declared[number]
+            if self.shares:
+                own["reads"].append(pool.resource)
+            else:
+                # What was there, be it an error, is of no use any more when forward begins.
+                own["updates" if message.segment.stage else "writes"].append(pool.resource)
+            for key, mode in touched.items():
+                if not isinstance(key, int):
+                    own[mode].append(self._resources[key])
+            message.reads, message.writes, message.updates = map(tuple, own.values())
+
+    def _touches(self, segment: Segment) -> dict[Any, str]:
+        """What a segment does with which memory; buffers only where several messages have them."""
+        reads: dict[Any, None] = {}
+        writes: dict[Any, None] = {}
+        places, shares = self.plan.places, self.shares
+        for node in segment.nodes:
+            for entry in node.inputs:
+                place = places[entry]
+                if shares or place.buffer is None:
+                    key = self._whose(place)
+                    if key is not None and key not in writes:
+                        reads[key] = None
+            if self._learns:
+                writes.update(dict.fromkeys(self._whose(places[each]) for each in node.states()))
+            for entry in node.entries():
+                place = places[entry]
+                if (shares or place.buffer is None) and not place.view:
+                    writes[self._whose(place)] = None
+        writes.pop(None, None)  # constants
+        modes = dict.fromkeys(reads, "reads")
+        modes.update({key: "updates" if key in reads else "writes" for key in writes})
+        return modes
+
+    def _whose(self, place: Place) -> int | tuple[object, ...] | None:
+        """The memory of a value: the number of a buffer, or what tells bound arrays apart.
+
+        None for constants, which nobody writes.
+        """
+        if place.buffer is not None:
+            return place.buffer
+        array = self.array_of(place)
+        if array is None:
+            return None
+        key = (array._block, array._offset, array._size)
+        self._resources.setdefault(key, array._resource)
+        return key
 
 
 def _infer(

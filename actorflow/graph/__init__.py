@@ -2,10 +2,12 @@
 
 from actorflow.graph.gradient import gradient
 from actorflow.graph.infer import infer_shapes, infer_types
-from actorflow.graph.memory import MemoryPlan, Place, plan_memory
+from actorflow.graph.memory import MemoryPlan, Place, plan_memory, plan_scratch
 from actorflow.graph.mirror import Mirror
 from actorflow.graph.node import Entry, Node, rebuild, stages_of, topological, users, variables
 from actorflow.graph.optimise import optimise
+from actorflow.graph.placement import insert_copies, spread_groups
+from actorflow.graph.segments import Segment, cut_segments
 
 __all__ = [
     "Entry",
@@ -13,12 +15,17 @@ __all__ = [
     "Mirror",
     "Node",
     "Place",
+    "Segment",
+    "cut_segments",
     "gradient",
     "infer_shapes",
     "infer_types",
+    "insert_copies",
     "optimise",
     "plan_memory",
+    "plan_scratch",
     "rebuild",
+    "spread_groups",
     "stages_of",
     "topological",
     "users",

@@ -116,6 +116,9 @@ def _summed(grads: dict[Entry, list[Entry]], entry: Entry) -> Entry | None:
     if not found:
         return None
     if len(found) > 1:
-        made = Node(ElementWiseSum(len(found)), f"{entry.name}_grad_sum", tuple(found))
+        # They are added up where the value is; see `placement`.
+        group = entry.node.attributes.get("ctx_group")
+        attributes = {} if group is None else {"ctx_group": group}
+        made = Node(ElementWiseSum(len(found)), f"{entry.name}_grad_sum", tuple(found), attributes)
         found[:] = made.entries()
     return found[0]

@@ -4,13 +4,16 @@ Walks the graph in the order in which it will run. A value's memory is free once
 that takes it has run; a free buffer goes to the next value that fits it. Where an operator allows
 it, its output takes the place of an input that nobody needs any more, and a view takes no memory
 at all. This is the plan of Chen and others, MXNet (2015), section 3.1, "inplace" and "co-share".
+
+Where the graph is cut into segments, which may run side by side, a buffer goes on only to a
+segment that runs after all that have used it in any case. So to share memory makes nobody wait.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -21,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 
     from actorflow.graph.node import Node
+    from actorflow.graph.segments import Segment
 
-__all__ = ["MemoryPlan", "Place", "plan_memory"]
+__all__ = ["MemoryPlan", "Place", "plan_memory", "plan_scratch"]
 
 _FIT = 16  # how many times too large a free buffer may be
 
@@ -50,10 +54,12 @@ class MemoryPlan:
     Attributes:
       places: for each entry that anybody uses.
       nbytes: the size of each buffer.
+      contexts: the context of each buffer, as its segments name it; None without segments.
     """
 
     places: dict[Entry, Place]
     nbytes: list[int]
+    contexts: list[Any]
 
     @property
     def total(self) -> int:
@@ -67,6 +73,7 @@ class _Planner:
         order: Sequence[Node],
         nbytes_of: Callable[[Entry], int],
         owned: AbstractSet[Entry],
+        segments: Sequence[Segment],
         *,
         inplace: bool,
         share: bool,
@@ -79,7 +86,12 @@ class _Planner:
         self.places: dict[Entry, Place] = {}
         self.sizes: list[int] = []
         self.inside: list[Place] = []  # each buffer, as a place
-        self.free: list[tuple[int, int]] = []  # sizes and numbers, in order
+        self.contexts: list[Any] = []
+        self.touched: list[int] = []  # the segments that have used a buffer, as bits
+        self.free: dict[Any, list[tuple[int, int]]] = {}  # by context: sizes and numbers, in order
+        self.segment_of = {node: segment for segment in segments for node in segment.nodes}
+        # Of the node that is looked at: its segment as a bit, those before it, and its context.
+        self.bit, self.before, self.context = 1, 1, None
         self.uses = Counter(entry for node in order for entry in node.inputs)
         # How many uses of values in a buffer are still to come.
         self.pending: dict[int, int] = {}
@@ -90,6 +102,10 @@ class _Planner:
                 entry = Entry(node, 0)
                 self.places[entry] = Place(None, entry)
                 continue
+            segment = self.segment_of.get(node)
+            if segment is not None:
+                self.bit = 1 << segment.number
+                self.before, self.context = segment.before, segment.context
             for entry in node.entries():
                 self._place(node, entry)
             for entry in node.inputs:
@@ -97,7 +113,7 @@ class _Planner:
             for entry in node.entries():
                 if not self.uses[entry]:
                     self._release(entry, 0)
-        return MemoryPlan(self.places, self.sizes)
+        return MemoryPlan(self.places, self.sizes, self.contexts)
 
     def _place(self, node: Node, entry: Entry) -> None:
         operator = node.operator
@@ -119,6 +135,7 @@ class _Planner:
 
     def _keep(self, buffer: int | None, entry: Entry) -> None:
         if buffer is not None:
+            self.touched[buffer] |= self.bit
             # One more than its uses, until its own node has run.
             self.pending[buffer] = self.pending.get(buffer, 0) + max(1, self.uses[entry])
 
@@ -136,32 +153,49 @@ class _Planner:
             # then there would be a use of that, too.
             if buffer is None or self.pending[buffer] != 1:
                 continue
-            if self.nbytes_of(given) == nbytes:
+            if self.contexts[buffer] != self.context:  # the operator is a copy between contexts
+                continue
+            if self.nbytes_of(given) == nbytes and not self.touched[buffer] & ~self.before:
                 return buffer
         return None
 
     def _take(self, nbytes: int) -> int:
         """A free buffer that fits, the smallest such one; or one that is not much too small."""
-        if self.share and self.free:
-            # In the order of their sizes, so that one look is enough however many there are.
-            place = bisect_left(self.free, (nbytes, -1))
-            if place < len(self.free) and self.free[place][0] <= _FIT * max(nbytes, 1):
-                return self.free.pop(place)[1]
-            if place and nbytes <= _FIT * self.free[place - 1][0]:
-                _, best = self.free.pop(place - 1)
-                self.sizes[best] = nbytes
-                return best
+        free = self.free.get(self.context)
+        if self.share and free:
+            # In the order of their sizes, so that a look is enough however many there are, unless
+            # segments that run side by side have used them.
+            place = bisect_left(free, (nbytes, -1))
+            for above in range(place, len(free)):
+                size, found = free[above]
+                if size > _FIT * max(nbytes, 1):
+                    break
+                if not self.touched[found] & ~self.before:
+                    return free.pop(above)[1]
+            for below in range(place - 1, -1, -1):
+                size, found = free[below]
+                if nbytes > _FIT * size:
+                    break
+                if not self.touched[found] & ~self.before:
+                    del free[below]
+                    self.sizes[found] = nbytes
+                    return found
         self.sizes.append(nbytes)
         self.inside.append(Place(len(self.inside)))
+        self.contexts.append(self.context)
+        self.touched.append(0)
         return len(self.sizes) - 1
 
     def _release(self, entry: Entry, uses: int) -> None:
         place = self.places[entry]
         if place.buffer is None:
             return
-        self.pending[place.buffer] -= max(1, uses)
-        if self.pending[place.buffer] == 0:
-            insort(self.free, (self.sizes[place.buffer], place.buffer))
+        buffer = place.buffer
+        self.touched[buffer] |= self.bit
+        self.pending[buffer] -= max(1, uses)
+        if self.pending[buffer] == 0:
+            free = self.free.setdefault(self.contexts[buffer], [])
+            insort(free, (self.sizes[buffer], buffer))
 
 
 def plan_memory(
@@ -169,6 +203,7 @@ def plan_memory(
     shapes: Mapping[Entry, tuple[int, ...]],
     itemsizes: Mapping[Entry, int],
     owned: AbstractSet[Entry],
+    segments: Sequence[Segment] = (),
     *,
     inplace: bool = True,
     share: bool = True,
@@ -180,6 +215,7 @@ def plan_memory(
       shapes: of all entries.
       itemsizes: the bytes of one element of each entry.
       owned: entries whose memory somebody else owns, such as the heads; variables always are.
+      segments: what the order was cut into; none if its operators run one after the other.
       inplace: whether outputs may take the place of inputs.
       share: whether buffers are used again.
 
@@ -194,4 +230,39 @@ def plan_memory(
             nbytes = known[entry] = prod(shapes[entry]) * itemsizes[entry]
         return nbytes
 
-    return _Planner(order, nbytes_of, owned, inplace=inplace, share=share).run()
+    return _Planner(order, nbytes_of, owned, segments, inplace=inplace, share=share).run()
+
+
+def plan_scratch(
+    segments: Sequence[Segment], needs: Sequence[int]
+) -> tuple[list[int], list[int], list[Any]]:
+    """Plan the working memory of segments: segments that cannot run side by side share it.
+
+    Args:
+      segments: in the order in which they run.
+      needs: for each how many bytes the operator of it that needs most takes.
+
+    Returns:
+      For each segment the number of a buffer, -1 where none is needed, and the buffers' sizes and
+      contexts.
+    """
+    taken: list[int] = []
+    sizes: list[int] = []
+    contexts: list[Any] = []
+    touched: list[int] = []
+    for segment, nbytes in zip(segments, needs, strict=True):
+        if not nbytes:
+            taken.append(-1)
+            continue
+        for number, context in enumerate(contexts):
+            if context == segment.context and not touched[number] & ~segment.before:
+                break
+        else:
+            number = len(sizes)
+            sizes.append(0)
+            contexts.append(segment.context)
+            touched.append(0)
+        sizes[number] = max(sizes[number], nbytes)
+        touched[number] |= 1 << segment.number
+        taken.append(number)
+    return taken, sizes, contexts

@@ -92,21 +92,23 @@ def topological(heads: Iterable[Entry]) -> list[Node]:
     order: list[Node] = []
     seen: set[Node] = set()
     for head in heads:
-        # The stack holds a node and how many of its inputs have been walked: graphs are deeper
-        # than Python's own stack.
-        stack = [(head.node, 0)]
+        if head.node in seen:
+            continue
+        seen.add(head.node)
+        # The stack holds a node and those of its inputs that are left: graphs are deeper than
+        # Python's own stack.
+        stack = [(head.node, iter(head.node.inputs))]
         while stack:
-            node, walked = stack.pop()
-            if walked == 0:
-                if node in seen:
-                    continue
-                seen.add(node)
-            while walked < len(node.inputs) and node.inputs[walked].node in seen:
-                walked += 1
-            if walked < len(node.inputs):
-                stack.append((node, walked + 1))
-                stack.append((node.inputs[walked].node, 0))
+            node, left = stack[-1]
+            for below, _ in left:
+                if below not in seen:
+                    seen.add(below)
+                    if below.inputs:
+                        stack.append((below, iter(below.inputs)))
+                        break
+                    order.append(below)
             else:
+                stack.pop()
                 order.append(node)
     return order
 

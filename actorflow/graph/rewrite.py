@@ -13,7 +13,7 @@ from actorflow.graph.node import Entry, Node, rebuild, stages_of, topological, u
 from actorflow.ops import ELEMENTWISE, Copy, LogSoftmax, Operator, Softmax
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     Known = dict[Entry, Any]
 
@@ -31,9 +31,17 @@ def for_binding(
     heads: Sequence[Entry],
     shapes: Known,
     types: Known,
+    groups: Mapping[str, Any],
     context: Any,  # noqa: ANN401 -- graphs do not know contexts
 ) -> list[Entry]:
-    """Give each node whose operator `has_instances` an operator of its own."""
+    """Give each node whose operator `has_instances` an operator of its own.
+
+    Args:
+      heads: of a graph whose operators name their groups, if there are any.
+      shapes, types: of all entries.
+      groups: the context of each group.
+      context: that of all others.
+    """
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
         operator = node.operator
@@ -41,7 +49,7 @@ def for_binding(
             return None
         bound = operator.at_bind(
             f"{node.name!r}{describe_site(node.site, verb='made')}",
-            context,
+            groups.get(node.attributes.get("ctx_group", ""), context),
             [shapes[entry] for entry in node.inputs],
             [types[entry] for entry in node.inputs],
             [entry.node.operator for entry in inputs],

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from actorflow.ops.operator import Apply, Handles
     from actorflow.ops.types import Memory, Shape
 
-__all__ = ["After", "BlockGrad", "Copy", "ElementWiseSum", "Identity", "OnesLike", "ZerosLike"]
+__all__ = [
+    "After",
+    "BlockGrad",
+    "Copy",
+    "CrossDeviceCopy",
+    "ElementWiseSum",
+    "Identity",
+    "OnesLike",
+    "ZerosLike",
+]
 
 _BLOCK: Final = 1 << 14  # elements of float16 that are added up at a time
 
@@ -49,6 +58,13 @@ class Copy(_Same):
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
     ) -> Handles:
         return out_grads
+
+
+@attrs.frozen
+class CrossDeviceCopy(Copy):
+    """The same elements in another context. Executors put it where a value changes contexts."""
+
+    name = "_CrossDeviceCopy"
 
 
 @attrs.frozen

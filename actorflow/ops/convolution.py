@@ -11,7 +11,7 @@ import numpy as np
 from actorflow.errors import ParameterError
 from actorflow.ops import half, tiling, unroll
 from actorflow.ops.layer import LayerGradient
-from actorflow.ops.operator import Operator
+from actorflow.ops.operator import MULTIPLY_US, Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
 from actorflow.ops.types import prod
 
@@ -147,6 +147,10 @@ class Convolution(Operator):
         self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]
     ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         return _as_scratch(planned(self, shapes[0]).work("convolve"), dtypes[0])
+
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        # The products of matrices take about as long again to be laid out.
+        return 2 * MULTIPLY_US * prod(outputs[0]) * prod(inputs[1][1:])
 
     def forward(self, *arrays: Memory, after: Callable[[Memory], None] | None = None) -> None:
         count = len(self.inputs)

@@ -12,7 +12,7 @@ from actorflow.errors import ParameterError
 from actorflow.ops import half, tiling, unroll
 from actorflow.ops.convolution import LAYOUTS, TUNING, check_layout, each_axis
 from actorflow.ops.layer import LayerGradient
-from actorflow.ops.operator import Operator
+from actorflow.ops.operator import MULTIPLY_US, Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
 from actorflow.ops.types import prod
 
@@ -139,6 +139,11 @@ class Deconvolution(Operator):
     ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         computed = half.computed_in(dtypes[0])
         return tuple((shape, computed) for shape in planned(self, shapes[0]).work("spread"))
+
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        del outputs
+        # The products of matrices take about as long again to be laid out.
+        return 2 * MULTIPLY_US * prod(inputs[0]) * prod(inputs[1][1:])
 
     def forward(self, *arrays: Memory) -> None:
         count = len(self.inputs)

@@ -10,12 +10,12 @@ import numpy as np
 from actorflow.errors import DTypeError
 from actorflow.ops.blocks import BLOCK, blocks
 from actorflow.ops.layer import LayerGradient
-from actorflow.ops.operator import Operator, in_turn
+from actorflow.ops.operator import MULTIPLY_US, Operator, in_turn
 from actorflow.ops.parameters import flag, integer
 from actorflow.ops.types import MATRIX, prod, supported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Shape
@@ -67,6 +67,10 @@ class Dot(Operator):
             got = " and ".join(dtype.name for dtype in dtypes)
             raise DTypeError(f"dot: got {got}, which cannot be multiplied") from None
 
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        width = inputs[0][0 if self.transpose_a else -1]
+        return MULTIPLY_US * width * prod(outputs[0])
+
     def forward(self, lhs: Memory, rhs: Memory, output: Memory) -> None:
         if self.transpose_a:
             lhs = lhs.T
@@ -111,6 +115,10 @@ class DotGradient(Operator):
         self, *dtypes: np.dtype[Any] | None
     ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
         return dtypes, dtypes[:2]
+
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        del outputs
+        return 2 * self.dot.work(inputs[:2], inputs[2:])
 
     def forward(self, *arrays: Memory) -> None:
         lhs, rhs, grad, lhs_grad, rhs_grad = arrays
@@ -167,6 +175,9 @@ class FullyConnected(Operator):
         self, *dtypes: np.dtype[Any] | None
     ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
         return self.one_type(dtypes)
+
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        return MULTIPLY_US * prod(outputs[0]) * inputs[1][1]
 
     def bound(self, arrays: list[Any]) -> Call:
         data, weight, *bias, output = arrays

@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 
 from actorflow.ops.blocks import BLOCK as SMALL_BLOCK, blocks
-from actorflow.ops.operator import Operator
+from actorflow.ops.operator import ELEMENT_US, Operator
 from actorflow.ops.types import carve, prod, room
 
 if TYPE_CHECKING:
@@ -152,6 +152,10 @@ class Fused(Operator):
 
     # -- Computing ---------------------------------------------------------------------------------
 
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        size = max(map(prod, (*inputs, *outputs)))
+        return ELEMENT_US * 2 * size * len(self.steps)
+
     def scratch(
         self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]
     ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
@@ -267,6 +271,9 @@ class Activated(Operator):
         self, *dtypes: np.dtype[Any] | None
     ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
         return self.layer.infer_type(*dtypes)
+
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        return self.layer.work(inputs, outputs) + ELEMENT_US * 2 * prod(outputs[0])
 
     def scratch(
         self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]

@@ -9,6 +9,8 @@ import attrs
 from actorflow.ops.operator import Operator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from actorflow.ops.types import Shape
@@ -48,3 +50,8 @@ class LayerGradient(Operator):
         self, *dtypes: np.dtype[Any] | None
     ) -> tuple[tuple[np.dtype[Any] | None, ...], tuple[np.dtype[Any] | None, ...]]:
         return self.one_type(dtypes)
+
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        del outputs
+        layer: Operator = self.layer
+        return 2 * layer.work(inputs[:2], inputs[2:])

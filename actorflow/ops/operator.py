@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, TypeAlias, TypeVar
 
@@ -15,7 +16,21 @@ if TYPE_CHECKING:
 
     from actorflow.ops.types import Shape
 
-__all__ = ["Apply", "Call", "Handles", "Operator", "in_turn", "shared"]
+__all__ = [
+    "ELEMENT_US",
+    "MULTIPLY_US",
+    "Apply",
+    "Call",
+    "Handles",
+    "Operator",
+    "in_turn",
+    "shared",
+]
+
+# Estimates of time, in microseconds on one core: to touch an element (some 10 GB/s), and one
+# multiplication with its addition in a product of matrices (some 100 GFLOP/s).
+ELEMENT_US: Final = 5e-4
+MULTIPLY_US: Final = 2e-5
 
 # Handles of values: NumPy arrays, entries of a graph, whatever `apply` takes. An operator only
 # passes them on.
@@ -164,6 +179,18 @@ class Operator:
         """
         del shapes, dtypes
         return ()
+
+    def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
+        """Roughly how long `forward` takes on one core, in microseconds.
+
+        By that a graph is cut into messages, so a factor of two does no harm. Unless an operator
+        says otherwise, it touches each element once.
+
+        Args:
+          inputs: the shapes of the inputs and states.
+          outputs: the shapes of the outputs.
+        """
+        return ELEMENT_US * (sum(map(math.prod, inputs)) + sum(map(math.prod, outputs)))
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles

@@ -249,17 +249,23 @@ class Symbol(Arithmetic):
         args_grad: Sequence[NDArray | None] | Mapping[str, NDArray] | None = None,
         grad_req: str | Sequence[str] | Mapping[str, str] = "write",
         aux_states: Sequence[NDArray] | Mapping[str, NDArray] | None = None,
+        group2ctx: Mapping[str, Context] | None = None,
+        shared_exec: Executor | None = None,
     ) -> Executor:
         """Bind arrays to it.
 
         Args:
-          ctx: where it is computed; None for the current context.
+          ctx: where it is computed, but for groups; None for the current context.
           args: the arrays of its arguments, in order or by name.
           args_grad: where their gradients go, in order or by name; no gradient where there is no
             array.
           grad_req: "write" replaces what was there, "add" adds to it, "null" computes no
             gradient; one for all, or one for each argument, in order or by name.
           aux_states: the arrays of its auxiliary states, in order or by name.
+          group2ctx: where the groups are computed that the attribute `ctx_group` names. What has
+            none goes with what it is connected with; values are copied where that changes.
+          shared_exec: an executor to share the memory with for what is computed in between. The
+            two take turns: a `forward` of one ends what `backward` of the other could do.
 
         Returns:
           An executor, which computes with these very arrays.
@@ -271,7 +277,9 @@ class Symbol(Arithmetic):
           ShapeError, DTypeError, ContextError: the arrays do not fit, or are not what a variable
             was made with.
         """
-        executor: Executor = binder("bind")(self, ctx, args, args_grad, grad_req, aux_states)
+        executor: Executor = binder("bind")(
+            self, ctx, args, args_grad, grad_req, aux_states, group2ctx, shared_exec
+        )
         return executor
 
     def simple_bind(
@@ -279,21 +287,27 @@ class Symbol(Arithmetic):
         ctx: Context | None = None,
         grad_req: str | Sequence[str] | Mapping[str, str] = "write",
         type_dict: Mapping[str, DTypeLike] | None = None,
+        group2ctx: Mapping[str, Context] | None = None,
+        shared_exec: Executor | None = None,
         **shapes: Shape,
     ) -> Executor:
         """Bind new arrays of zeros to it, whose shapes follow from some.
 
         Args:
-          ctx: where they lie, and where it is computed; None for the current context.
+          ctx: where they lie, and where it is computed, but for groups; None for the current
+            context.
           grad_req: as with `bind`.
           type_dict: data types by the names of arguments; float32 where nothing says otherwise.
+          group2ctx, shared_exec: as with `bind`.
           shapes: the shapes of some arguments by name, such as `data=(32, 784)`.
 
         Raises:
           ShapeError, DTypeError: they do not fit, or do not tell all others.
           ValueError: `grad_req` is none, or two variables have one name.
         """
-        executor: Executor = binder("simple_bind")(self, ctx, grad_req, type_dict, shapes)
+        executor: Executor = binder("simple_bind")(
+            self, ctx, grad_req, type_dict, group2ctx, shared_exec, shapes
+        )
         return executor
 
     # -- Files and texts ---------------------------------------------------------------------

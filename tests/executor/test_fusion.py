@@ -150,7 +150,8 @@ def test_a_times_b_plus_1_is_one_operator_of_one_pass_without_memory():
     assert node.name.startswith("_multiply")
     assert "+_add_scalar" in node.name
     assert program.plan.total == 0
-    assert len(program._calls[0]) == 4  # two ufuncs for each of two blocks
+    ((message,), _) = executor._messages(program)
+    assert len(message._calls) == 4  # two ufuncs for each of two blocks
 
 
 def test_a_forward_for_training_keeps_what_backward_needs_and_computes_all_of_its_stage():
@@ -163,7 +164,7 @@ def test_a_forward_for_training_keeps_what_backward_needs_and_computes_all_of_it
         executor.outputs[0].asnumpy(), np.tanh(np.tanh(inner) * 2), rtol=1e-6
     )
     program = executor._programs[True]
-    assert [program._ends[0], program._ends[1]] == [1, 2]
+    assert [len(segment.nodes) for segment in program.segments] == [1, 1]
     assert len(program.order[0].operator.outputs) == 3
 
 
@@ -287,7 +288,7 @@ def test_the_gradient_of_a_cross_entropy_is_the_softmax_without_the_label():
     found = executor.grad_dict["x"].asnumpy()
     np.testing.assert_allclose(found, softmax - one_hot, rtol=1e-5, atol=1e-6)
     program = executor._programs[True]
-    backward = program.order[program._ends[0] :]
+    backward = program.segments[-1].nodes
     assert [node.operator.name for node in backward][-2:] == ["fused", "log_softmax_gradient"]
 
 

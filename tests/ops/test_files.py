@@ -60,6 +60,8 @@ def test_every_operator_of_expressions_has_a_row():
         *("SetItem", "Shuffle", "SumLike", "Uniform"),
         # What passes put in the place of others.
         *("Activated", "Constant", "Fused"),
+        # Of executors.
+        "CrossDeviceCopy",
     }
 
 

@@ -20,7 +20,8 @@ NO_FUNCTION = {
     # Its function is written by hand.
     "Custom",
     # What other operators are made of.
-    *("After", "Copy", "Elementwise", "Full", "Operator", "Reduction", "SumLike", "WithScalar"),
+    *("After", "Copy", "CrossDeviceCopy", "Elementwise", "Full", "Operator", "Reduction"),
+    *("SumLike", "WithScalar"),
     # What passes put in the place of others.
     *("Activated", "Constant", "Fused"),
     # Optimizers apply them to arrays.
