@@ -21,6 +21,7 @@ from actorflow.errors import ContextError, DTypeError, ParameterError
 from actorflow.ndarray.core import ArrayCore
 from actorflow.ndarray.invoke import SMALL, check_out, make
 from actorflow.ndarray.kernels import quietly
+from actorflow.ndarray.update_plan import Plan, find_plan
 from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate, carve, room
 
 if TYPE_CHECKING:
@@ -232,6 +233,12 @@ def _multi(
             raise ParameterError(f"{name}: {what} has {got}, but {count} weights need {needs}")
     if not count:
         return []
+    asked = (name, *lrs, *wds, *more.values())
+    if out is not None:
+        plan = find_plan(data, out, asked)
+        if plan is not None:
+            plan.push(data)
+            return list(out)
     steps: list[Step] = []
     operators: dict[tuple[float, float], Operator] = {}
     for number, rates in enumerate(zip(lrs, wds, strict=True)):
@@ -252,13 +259,17 @@ def _multi(
             message = f"{name}: one weight is in {target.context}, another in {context}"
             raise ContextError(message)
     _refuse_shared(name, steps)
-    _push(name, steps)
+    _push(name, steps, asked)
     return targets
 
 
 def _update(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None) -> NDArray:
+    plan = None if out is None else find_plan(arrays, (out,), (operator,))
+    if plan is not None and out is not None:
+        plan.push(arrays)
+        return out
     out = _check(operator, arrays, out)
-    _push(operator.name, [(operator, arrays, out)])
+    _push(operator.name, [(operator, arrays, out)], (operator,))
     return out
 
 
@@ -314,8 +325,14 @@ def _plain(arrays: tuple[NDArray, ...]) -> bool:
     return dtype.kind == "f" and len({id(each._block) for each in arrays}) == len(arrays)
 
 
-def _push(name: str, steps: Sequence[Step]) -> None:
-    """Push one operation for some weights that have been checked."""
+def _push(name: str, steps: Sequence[Step], asked: tuple[object, ...]) -> None:
+    """Push one operation for some weights that have been checked.
+
+    Args:
+      name: the operation's.
+      steps: the updates.
+      asked: by what they are known again if the same is asked for next time.
+    """
     reads: list[Any] = []
     writes: list[Any] = []
     updates: list[Any] = []
@@ -330,6 +347,7 @@ def _push(name: str, steps: Sequence[Step]) -> None:
             writes.append(out._resource)
         updates += [each._resource for each in arrays[len(operator.inputs) :]]
         touched += len(arrays) * out._size * out._block.dtype.itemsize
+    quick = touched < SMALL
     current_engine().push(
         partial(quietly, _run, steps),
         reads=tuple(reads),
@@ -337,8 +355,11 @@ def _push(name: str, steps: Sequence[Step]) -> None:
         updates=tuple(updates),
         device=steps[0][2]._block.context.name,
         name=name,
-        quick=touched < SMALL,
+        quick=quick,
     )
+    if all(out is arrays[0] for _, arrays, out in steps):
+        again = [(operator, arrays) for operator, arrays, _ in steps]
+        Plan(asked, name, again, tuple(reads), tuple(updates), quick=quick)
 
 
 def _refuse_overlaps(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray) -> None:

@@ -7,7 +7,7 @@ and in it float16 is computed as float32, which is faster than float16 itself an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -16,14 +16,17 @@ from actorflow.errors import DTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from actorflow.ops.operator import Operator
+    from actorflow.ops.operator import Call, Operator
     from actorflow.ops.types import Memory, Shape
 
 __all__ = [
     "BLOCK",
+    "Do",
+    "Notes",
     "all_floating",
     "at_least_zero",
     "at_most_zero",
+    "at_once",
     "blocks",
     "check_floating",
     "integers",
@@ -48,6 +51,43 @@ def blocks(count: int, size: int = BLOCK) -> Iterator[slice]:
     """Slices that cover `count` elements, of at most `size` each."""
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
+
+
+class Do(Protocol):
+    """Calls a function, or notes that it is to be called; gives the last argument, the output."""
+
+    def __call__(self, function: Callable[..., object], *arguments: Any) -> Any:  # noqa: ANN401
+        """The same for all functions."""
+        ...
+
+
+def at_once(function: Callable[..., object], *arguments: Any) -> Any:  # noqa: ANN401
+    """Call a function now."""
+    function(*arguments)
+    return arguments[-1]
+
+
+class Notes:
+    """Calls that a kernel would make, to be made again and again on the same memory.
+
+    Attributes:
+      calls: the calls.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    def __call__(self, function: Callable[..., object], *arguments: Any) -> Any:  # noqa: ANN401
+        """Note a call."""
+        if isinstance(function, np.ufunc):
+            # NumPy would convert a number each time.
+            dtype = arguments[-1].dtype
+            arguments = tuple(
+                np.array(each, dtype) if isinstance(each, float | int) else each
+                for each in arguments
+            )
+        self.calls.append((function, arguments))
+        return arguments[-1]
 
 
 def working_type(dtype: np.dtype[Any]) -> np.dtype[Any]:

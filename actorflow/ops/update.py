@@ -10,12 +10,13 @@ declares to the engine that it reads `grad` and writes `weight` and the states.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from actorflow.ops.blocks import all_floating, run, space
+from actorflow.ops.blocks import Notes, all_floating, at_once, run, space, working_type
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import flag, number
 from actorflow.ops.types import prod
@@ -23,6 +24,8 @@ from actorflow.ops.types import prod
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actorflow.ops.blocks import Do
+    from actorflow.ops.operator import Call
     from actorflow.ops.types import Memory, Shape
 
 __all__ = ["AdamUpdate", "SGDMomUpdate", "SGDUpdate"]
@@ -64,34 +67,48 @@ class _Update(Operator):
         return space(prod(shapes[0]), (*dtypes, *dtypes[:written]), _TEMPORARIES)
 
     def forward(self, *arrays: Memory) -> None:
+        self._run(at_once, arrays)
+
+    def calls(self, arrays: list[Any]) -> list[Call]:
+        if any(array.dtype != working_type(array.dtype) for array in arrays):
+            return [self.bound(arrays)]  # blocks of float16 are converted on the way
+        notes = Notes()
+        self._run(notes, arrays)
+        return notes.calls
+
+    def _run(self, do: Do, arrays: Sequence[Memory]) -> None:
         states = len(self.auxiliary)
         reads, (output, *scratch) = arrays[: 2 + states], arrays[2 + states :]
-        run(self.step, reads, (output, *reads[2:]), scratch)
+        run(partial(self.step, do), reads, (output, *reads[2:]), scratch)
 
-    def step(self, *blocks: Memory) -> None:
+    def step(self, do: Do, *blocks: Memory) -> None:
         """Update blocks: weight, grad, the states, the new weight, the new states, two to use."""
         raise NotImplementedError
 
-    def rescaled(self, grad: Memory, room: Memory, *, clip: bool = True) -> Memory:
+    def rescaled(self, do: Do, grad: Memory, room: Memory, *, clip: bool = True) -> Memory:
         """The gradient, rescaled and clipped: in `room`, or as it is."""
         if self.rescale_grad != 1:
-            grad = np.multiply(grad, self.rescale_grad, room)
-        return self.clipped(grad, room) if clip else grad
+            grad = do(np.multiply, grad, self.rescale_grad, room)
+        return self.clipped(do, grad, room) if clip else grad
 
-    def clipped(self, grad: Memory, room: Memory) -> Memory:
+    def clipped(self, do: Do, grad: Memory, room: Memory) -> Memory:
         bound = self.clip_gradient
-        return grad.clip(-bound, bound, out=room) if bound > 0 else grad
+        clipped: Memory = do(np.ndarray.clip, grad, -bound, bound, room) if bound > 0 else grad
+        return clipped
 
-    def slope(self, weight: Memory, grad: Memory, one: Memory, two: Memory) -> Memory:
+    def slope(self, do: Do, weight: Memory, grad: Memory, one: Memory, two: Memory) -> Memory:
         """`lr * (grad + wd * weight)`, in `two`."""
+        slope: Memory
         if not self.wd and self.clip_gradient <= 0:
-            return np.multiply(grad, self.lr * self.rescale_grad, two)  # a pass less
-        grad = self.rescaled(grad, one)
+            slope = do(np.multiply, grad, self.lr * self.rescale_grad, two)  # a pass less
+            return slope
+        grad = self.rescaled(do, grad, one)
         if self.wd:
             # Added to the gradient, a decay counts that is less than the weight's last digit.
-            np.multiply(weight, self.wd, two)
-            grad = np.add(two, grad, two)
-        return np.multiply(grad, self.lr, two)
+            do(np.multiply, weight, self.wd, two)
+            grad = do(np.add, two, grad, two)
+        slope = do(np.multiply, grad, self.lr, two)
+        return slope
 
 
 @attrs.frozen
@@ -100,9 +117,9 @@ class SGDUpdate(_Update):
 
     name = "sgd_update"
 
-    def step(self, *blocks: Memory) -> None:
+    def step(self, do: Do, *blocks: Memory) -> None:
         weight, grad, new, one, two = blocks
-        np.subtract(weight, self.slope(weight, grad, one, two), new)
+        do(np.subtract, weight, self.slope(do, weight, grad, one, two), new)
 
 
 @attrs.frozen
@@ -117,12 +134,12 @@ class SGDMomUpdate(_Update):
     name = "sgd_mom_update"
     auxiliary = ("mom",)
 
-    def step(self, *blocks: Memory) -> None:
+    def step(self, do: Do, *blocks: Memory) -> None:
         weight, grad, mom, new, new_mom, one, two = blocks
-        slope = self.slope(weight, grad, one, two)
-        np.multiply(mom, self.momentum, new_mom)
-        np.subtract(new_mom, slope, new_mom)
-        np.add(weight, new_mom, new)
+        slope = self.slope(do, weight, grad, one, two)
+        do(np.multiply, mom, self.momentum, new_mom)
+        do(np.subtract, new_mom, slope, new_mom)
+        do(np.add, weight, new_mom, new)
 
 
 @attrs.frozen
@@ -142,23 +159,23 @@ class AdamUpdate(_Update):
     name = "adam_update"
     auxiliary = ("mean", "var")
 
-    def step(self, *blocks: Memory) -> None:
+    def step(self, do: Do, *blocks: Memory) -> None:
         weight, grad, mean, var, new, new_mean, new_var, one, two = blocks
-        grad = self.rescaled(grad, one, clip=False)
+        grad = self.rescaled(do, grad, one, clip=False)
         if self.wd:
-            np.multiply(weight, self.wd, two)
-            grad = np.add(grad, two, one)
-        grad = self.clipped(grad, one)
-        np.multiply(mean, self.beta1, new_mean)
-        np.multiply(grad, 1 - self.beta1, two)
-        np.add(new_mean, two, new_mean)
-        np.multiply(var, self.beta2, new_var)
+            do(np.multiply, weight, self.wd, two)
+            grad = do(np.add, grad, two, one)
+        grad = self.clipped(do, grad, one)
+        do(np.multiply, mean, self.beta1, new_mean)
+        do(np.multiply, grad, 1 - self.beta1, two)
+        do(np.add, new_mean, two, new_mean)
+        do(np.multiply, var, self.beta2, new_var)
         # Once more by the root: the square itself would overflow sooner.
-        np.multiply(grad, (1 - self.beta2) ** 0.5, two)
-        np.square(two, two)
-        np.add(new_var, two, new_var)
-        np.sqrt(new_var, two)
-        np.add(two, self.epsilon, two)
-        np.divide(new_mean, two, two)
-        np.multiply(two, self.lr, two)
-        np.subtract(weight, two, new)
+        do(np.multiply, grad, (1 - self.beta2) ** 0.5, two)
+        do(np.square, two, two)
+        do(np.add, new_var, two, new_var)
+        do(np.sqrt, new_var, two)
+        do(np.add, two, self.epsilon, two)
+        do(np.divide, new_mean, two, two)
+        do(np.multiply, two, self.lr, two)
+        do(np.subtract, weight, two, new)

@@ -1,5 +1,9 @@
 """Updates of weights in place."""
 
+import gc
+import weakref
+from threading import Thread
+
 import numpy as np
 import pytest
 
@@ -137,3 +141,65 @@ def test_what_does_not_fit_among_several_is_refused_before_anything_changes():
     with pytest.raises(ContextError, match=r"one weight is in cpu\(1\), another in cpu\(0\)"):
         nd.multi_sgd_update(weight, grad, *far, **rates, out=[weight, far[0]])
     np.testing.assert_array_equal(weight.asnumpy(), w)
+
+
+# -- The same again: what was checked once is kept ------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (3, 4), (300, 301)])
+@pytest.mark.parametrize("wd", [0, 0.01])
+def test_the_same_update_again_has_the_same_bits(dtype, shape, wd):
+    values, (weight, grad, mom) = arrays(3, dtype, shape)
+    w, g, m = (nd.array(value, dtype=dtype) for value in values)
+    for step in range(6):
+        for each in (grad, g):
+            each[:] = step - 2.5
+        rate = 0.1 if step < 4 else 0.05
+        nd.sgd_mom_update(weight, grad, mom, rate, 0.9, wd, 0.5, 2, out=weight)
+        # Views made anew are never the same arrays again.
+        fresh = w.reshape(shape), g.reshape(shape), m.reshape(shape)
+        nd.sgd_mom_update(*fresh, rate, 0.9, wd, 0.5, 2, out=fresh[0])
+    np.testing.assert_array_equal(weight.asnumpy(), w.asnumpy())
+    np.testing.assert_array_equal(mom.asnumpy(), m.asnumpy())
+
+
+def test_another_array_beside_the_same_weight_is_another_update():
+    (w, *_), (weight, one, two, mom) = arrays(4)
+    for _ in range(3):
+        nd.sgd_update(weight, one, lr=1, out=weight)
+    nd.sgd_update(weight, two, lr=1, out=weight)
+    np.testing.assert_allclose(weight.asnumpy(), w - 3 * one.asnumpy() - two.asnumpy())
+    with pytest.raises(ValueError, match=r"in common|twice"):
+        nd.sgd_mom_update(weight, one, one, lr=1, out=weight)
+    with pytest.raises(ParameterError):
+        nd.sgd_update(weight, one, lr=-1, out=weight)
+    nd.sgd_mom_update(weight, one, mom, lr=1, out=weight)
+
+
+def test_arrays_that_are_gone_are_not_kept():
+    _, (weight, grad) = arrays(2, shape=(1000, 1000))
+    for _ in range(3):
+        nd.multi_sgd_update(weight, grad, lrs=[0.1], wds=[0], out=[weight])
+    nd.waitall()
+    block = weakref.ref(weight._block)
+    del weight
+    gc.collect()
+    assert block() is None
+
+
+def test_the_same_updates_in_many_threads():
+    _, (weight, grad) = arrays(2, "float32")
+    weight[:] = 0
+    grad[:] = 1
+
+    def update():
+        for _ in range(100):
+            nd.sgd_update(weight, grad, lr=1, out=weight)
+
+    threads = [Thread(target=update) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (weight.asnumpy() == -400).all()
