@@ -207,8 +207,18 @@ def inside(steps: int) -> Case:
     results = dict(zip(updated, there.outputs[1:], strict=True))
     arguments = [results.get(name, array) for name, array in there.arg_dict.items()]
     outputs = [there.outputs[0], *(there.arg_dict[name] for name in results)]
+    reqs = ["null"] * len(arguments)
     back = Executor(
-        step, there.context, arguments, there.grad_arrays, ["null"] * len(arguments), [], outputs
+        step,
+        there.context,
+        step._entries,
+        {},
+        None,
+        arguments,
+        there.grad_arrays,
+        reqs,
+        [],
+        outputs,
     )
     nd.waitall()
 
