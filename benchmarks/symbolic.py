@@ -19,11 +19,11 @@ CHAINS = {"forward": "forward", "backward": "forward and backward", "bind": "bin
 TORCH_CHAINS = {"forward": ("eager", "jit"), "backward": ("eager", "jit"), "bind": ()}
 UPDATES = {"learn": "one update", "learn each": "an update each"}
 OURS_ONLY = {"learn arithmetic": "arithmetic", "learn inside": "inside the graph"}
-TORCH_UPDATES = {
-    "learn fused": "autograd, fused",
-    "learn foreach": "autograd, foreach",
-    "learn by hand": "by hand",
-}
+# Without momentum: `weight -= rate * gradient`, the loop of the article.
+PLAIN = {"learn plain": "plain arithmetic", "learn plain inside": "plain, inside the graph"}
+TORCH_UPDATES = {"learn fused": "autograd, fused", "learn foreach": "autograd, foreach"}
+BY_HAND = {"learn by hand": "by hand, without autograd"}
+LIMITS = {"forward": 1.1, "backward": 2, "bind": 60}  # us per operator
 BUSY = 0.9
 
 
@@ -76,10 +76,11 @@ def _chain(
     ]
     report.results += alternate(entries, options.repeats(20))
     own = report.find(f"{title}: {name_of(options.python)}")
+    report.judge_median(f"{title}, per operator", own, LIMITS[case])
     for peer in ("mxnet", "torch"):
         labels = [entry.label for entry in entries if f": {peer}" in entry.label]
         if labels:
-            report.judge_share(f"{title}, of {peer}'s best time", own, report.best(labels), 1)
+            report.judge_share(f"{title}, of {peer}'s best time", own, report.best(labels), None)
 
 
 def _learn(
@@ -93,7 +94,7 @@ def _learn(
     entries = [
         Entry(f"step: {label}, {how}", partial(child.ask, case), BUSY)
         for label, child in mine.items()
-        for case, how in (UPDATES | OURS_ONLY).items()
+        for case, how in (UPDATES | OURS_ONLY | PLAIN).items()
     ]
     entries += [
         Entry(f"step: {label}, {how}", partial(child.ask, case), BUSY)
@@ -102,18 +103,28 @@ def _learn(
     ]
     entries += [
         Entry(f"step: torch, {how}", partial(torch.ask, case), BUSY)
-        for case, how in TORCH_UPDATES.items()
+        for case, how in (TORCH_UPDATES | BY_HAND).items()
     ]
     report.results += alternate(entries, options.repeats(20))
     own = f"step: {name_of(options.python)}, "
     best = report.best([own + how for how in UPDATES.values()])
-    for peer in ("mxnet", "torch"):
-        labels = [entry.label for entry in entries if f": {peer}" in entry.label]
-        report.judge_share(f"step, of {peer}'s best time", best, report.best(labels), 1)
+    peers = {
+        "mxnet's best": [f"step: {label}, {how}" for label in mxnet for how in UPDATES.values()],
+        "torch's best": [f"step: torch, {how}" for how in TORCH_UPDATES.values()],
+    }
+    for peer, labels in peers.items():
+        report.judge_share(f"step, of {peer} time", best, report.best(labels), 1)
+    for how in BY_HAND.values():
+        report.judge_share(
+            f"step, of torch's {how}", best, report.find(f"step: torch, {how}"), None
+        )
     inside = report.find(own + "inside the graph")
     for how in (*UPDATES.values(), "arithmetic"):
+        limit = None if how == "arithmetic" else 1.1
         found = report.find(own + how)
-        report.judge_share(f"step with {how}, of that inside the graph", found, inside, 1.1)
+        report.judge_share(f"step with {how}, of that inside the graph", found, inside, limit)
+    plain, inside = (report.find(own + how) for how in PLAIN.values())
+    report.judge_share("step with plain arithmetic, of that inside the graph", plain, inside, 1.1)
 
 
 if __name__ == "__main__":

@@ -145,6 +145,11 @@ class Learner:
                 out=weight,
             )
 
+    def plain(self) -> None:
+        """Gradient descent without momentum, as the article writes it."""
+        for number, gradient in enumerate(self.gradients):
+            self.weights[number] -= (RATE / BATCH) * gradient
+
     def arithmetic(self) -> None:
         """The rule, as one writes it down: four operations for each weight."""
         for number, gradient in enumerate(self.gradients):
@@ -181,7 +186,7 @@ def learn(steps: int, update: Callable[[Learner], None]) -> Case:
     return run
 
 
-def inside(steps: int) -> Case:
+def inside(steps: int, *, momentum: bool) -> Case:
     """The same with the updates in the graph: one operation per step.
 
     What is updated comes out in arrays of its own. So two executors take turns, each of which has
@@ -197,13 +202,15 @@ def inside(steps: int) -> Case:
     )
     weights, speeds = [], []
     for number, name in enumerate(names):
-        speed = sym.Variable(f"{name}_speed", shape=shapes[name])
-        speeds.append(speed * MOMENTUM - gradients[number] * (RATE / BATCH))
-        weights.append(inside[name] + speeds[-1])
+        change = gradients[number] * (-RATE / BATCH)
+        if momentum:
+            change = sym.Variable(f"{name}_speed", shape=shapes[name]) * MOMENTUM + change
+            speeds.append(change)
+        weights.append(inside[name] + change)
     step = sym.Group([net, *weights, *speeds])
     there = step.simple_bind(grad_req="null", data=(BATCH, SIZES[0]))
     fill(there)
-    updated = [*names, *(f"{name}_speed" for name in names)]
+    updated = [*names, *(f"{name}_speed" for name in names if momentum)]
     results = dict(zip(updated, there.outputs[1:], strict=True))
     arguments = [results.get(name, array) for name, array in there.arg_dict.items()]
     outputs = [there.outputs[0], *(there.arg_dict[name] for name in results)]
@@ -211,7 +218,7 @@ def inside(steps: int) -> Case:
     back = Executor(
         step,
         there.context,
-        step._entries,
+        step._entries,  # noqa: SLF001 -- nothing public binds outputs
         {},
         None,
         arguments,
@@ -243,7 +250,9 @@ def main(length: int, steps: int) -> None:
             "learn": learn(steps, Learner.one_message),
             "learn each": learn(steps, Learner.each),
             "learn arithmetic": learn(steps, Learner.arithmetic),
-            "learn inside": inside(steps),
+            "learn inside": inside(steps, momentum=True),
+            "learn plain": learn(steps, Learner.plain),
+            "learn plain inside": inside(steps, momentum=False),
         }
         about = f"actorflow {version('actorflow')} on CPython {platform.python_version()}"
         serve(cases, f"{about}, NumPy {np.__version__}, 1 worker")
