@@ -11,7 +11,7 @@ from actorflow.engine import describe_site
 from actorflow.errors import AnomalyError
 from actorflow.graph import Entry
 from actorflow.ndarray import quietly
-from actorflow.ops import Constant, carve, prod
+from actorflow.ops import Constant, call_each, carve, prod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
     from actorflow.executor.program import Program
     from actorflow.graph import Node, Place, Segment
     from actorflow.ndarray import Block, NDArray
-    from actorflow.ops import Memory
+    from actorflow.ops import Call, Memory
 
 __all__ = ["STAGES", "Message"]
 
 STAGES = ("forward", "backward")
-
-Call = tuple["Callable[..., object]", tuple[Any, ...]]
 
 
 class Message:
@@ -111,11 +109,11 @@ class Message:
         if taps or checked:
             quietly(self._run_singly, taps, checked)
         else:
-            quietly(_run_all, self._calls)
+            quietly(call_each, self._calls)
 
     def _run_singly(self, taps: Mapping[Entry, NDArray], checked: bool) -> None:  # noqa: FBT001
         for node, calls in self._steps:
-            _run_all(calls)
+            call_each(calls)
             if checked:
                 self._check(node)
             for entry in node.entries():
@@ -216,11 +214,6 @@ def _odd(array: Memory) -> str | None:
 
 def _draws(node: Node) -> bool:
     return node.operator is not None and node.operator.draws
-
-
-def _run_all(calls: list[Call]) -> None:
-    for function, arguments in calls:
-        function(*arguments)
 
 
 def _with_draw(

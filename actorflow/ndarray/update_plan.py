@@ -8,21 +8,21 @@ calls.
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from actorflow.engine import current_engine
 from actorflow.ndarray.kernels import quietly
-from actorflow.ops import carve, room
+from actorflow.ops import call_each, carve, room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorflow.engine import Accessible
     from actorflow.ndarray.array import NDArray
-    from actorflow.ops import Operator
-    from actorflow.ops.operator import Call
+    from actorflow.ops import Call, Operator
 
 __all__ = ["Plan", "find_plan"]
 
@@ -97,7 +97,7 @@ class Plan:
         """
         calls = self._calls or self._write_down(data)
         current_engine().push(
-            lambda: quietly(_call_each, calls),
+            partial(quietly, call_each, calls),
             reads=self._reads,
             updates=self._updates,
             device=self._device,
@@ -120,8 +120,3 @@ class Plan:
             calls += operator.calls([*views, views[0], *carve(memory, scratch)])
         self._calls = calls  # whole, since other threads may push the same
         return calls
-
-
-def _call_each(calls: list[Call]) -> None:
-    for function, arguments in calls:
-        function(*arguments)

@@ -43,7 +43,7 @@ from actorflow.ops.index import (
 from actorflow.ops.leaky import LeakyReLU
 from actorflow.ops.loss import MakeLoss, SoftmaxOutput
 from actorflow.ops.lrn import LRN
-from actorflow.ops.operator import Operator, shared
+from actorflow.ops.operator import Call, Operator, call_each, shared
 from actorflow.ops.pooling import Pooling
 from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
@@ -113,6 +113,7 @@ __all__ = [
     "BroadcastAxis",
     "BroadcastLike",
     "BroadcastTo",
+    "Call",
     "Cast",
     "ChooseElement0Index",
     "Clip",
@@ -186,6 +187,7 @@ __all__ = [
     "as_dtype",
     "as_shape",
     "broadcast_shapes",
+    "call_each",
     "carve",
     "check_value",
     "coded_shape",

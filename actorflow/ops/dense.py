@@ -15,7 +15,7 @@ from actorflow.ops.parameters import flag, integer
 from actorflow.ops.types import MATRIX, prod, supported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Shape
@@ -180,29 +180,34 @@ class FullyConnected(Operator):
         return MULTIPLY_US * prod(outputs[0]) * inputs[1][1]
 
     def bound(self, arrays: list[Any]) -> Call:
+        return in_turn(*self.calls(arrays))
+
+    def calls(
+        self, arrays: list[Any], after: Callable[[Memory], Iterable[Call]] | None = None
+    ) -> list[Call]:
+        """The product and the bias, and behind them what follows.
+
+        Args:
+          arrays: as for `forward`.
+          after: gives the calls that follow on a part of the output. With it, a part after the
+            other gets its bias and what follows, while it is in the cache.
+        """
         data, weight, *bias, output = arrays
         width = weight.shape[1]
         rows = output.size // self.num_hidden  # `-1` would not do where the width is 0
         target = output.reshape(rows, self.num_hidden)
-        product = _product(data.reshape(rows, width), weight.T, target)
-        return in_turn(product, *((np.add, (target, each, target)) for each in bias))
-
-    def forward(self, *arrays: Memory, after: Callable[[Memory], None] | None = None) -> None:
+        calls = [_product(data.reshape(rows, width), weight.T, target)]
         if after is None:
-            function, arguments = self.bound(list(arrays))
-            function(*arguments)
-            return
-        data, weight, *bias, output = arrays
-        rows, width = output.size // self.num_hidden, weight.shape[1]
-        target = output.reshape(rows, self.num_hidden)
-        function, arguments = _product(data.reshape(rows, width), weight.T, target)
-        function(*arguments)
-        # What comes after is done while the sums are in the cache.
+            return calls + [(np.add, (target, each, target)) for each in bias]
         for block in blocks(rows, max(1, BLOCK // self.num_hidden)):
             part = target[block]
-            for each in bias:
-                np.add(part, each, part)
-            after(part)
+            calls += [(np.add, (part, each, part)) for each in bias]
+            calls += after(part)
+        return calls
+
+    def forward(self, *arrays: Memory) -> None:
+        function, arguments = self.bound(list(arrays))
+        function(*arguments)
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
@@ -215,6 +220,9 @@ class FullyConnectedGradient(LayerGradient):
     """The gradients of a `FullyConnected`."""
 
     def bound(self, arrays: list[Any]) -> Call:
+        return in_turn(*self.calls(arrays))
+
+    def calls(self, arrays: list[Any]) -> list[Call]:
         data, weight, grad, data_grad, weight_grad, *bias_grad = arrays
         rows = grad.size // len(weight)
         data, grad = data.reshape(rows, weight.shape[1]), grad.reshape(rows, len(weight))
@@ -224,7 +232,7 @@ class FullyConnectedGradient(LayerGradient):
         if weight_grad is not None:
             calls.append(_product(grad.T, data, weight_grad))
         calls += [(np.add.reduce, (grad, 0, None, each)) for each in bias_grad if each is not None]
-        return in_turn(*calls)
+        return calls
 
     def forward(self, *arrays: Memory) -> None:
         function, arguments = self.bound(list(arrays))

@@ -12,13 +12,13 @@ import attrs
 import numpy as np
 
 from actorflow.ops.blocks import BLOCK as SMALL_BLOCK, blocks
-from actorflow.ops.operator import ELEMENT_US, Operator
+from actorflow.ops.convolution import Convolution
+from actorflow.ops.operator import ELEMENT_US, Call, Operator, call_each
 from actorflow.ops.types import carve, prod, room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from actorflow.ops.convolution import Convolution
     from actorflow.ops.dense import FullyConnected
     from actorflow.ops.types import Memory, Shape
 
@@ -27,8 +27,6 @@ __all__ = ["Activated", "Fused", "Step"]
 BLOCK: Final = 2 * SMALL_BLOCK  # one or two arrays take part in a call, and each call costs
 _BYTE: Final = np.dtype(np.uint8)
 _SHOWN: Final = 6  # operators that are named one by one
-
-Call = tuple["Callable[..., object]", tuple[Any, ...]]
 
 
 @attrs.frozen
@@ -233,8 +231,7 @@ class Fused(Operator):
                 yield from step.operator.calls(given)
 
     def forward(self, *arrays: Memory) -> None:
-        for function, arguments in self._calls(list(arrays)):
-            function(*arguments)
+        call_each(self._calls(list(arrays)))
 
 
 @attrs.frozen(repr=False)
@@ -282,16 +279,23 @@ class Activated(Operator):
         raw = room(self.function.scratch([(min(prod(shape or ()), BLOCK),)], dtypes[:1]))
         return (*self.layer.scratch(shapes, dtypes), ((raw,), _BYTE))
 
-    def forward(self, *arrays: Memory) -> None:
+    def calls(self, arrays: list[Any]) -> list[Call]:
+        if isinstance(self.layer, Convolution):  # which goes through its images by itself
+            return [self.bound(arrays)]
         *own, raw = arrays
-        function, dtype = self.function, arrays[0].dtype
+        return self.layer.calls(own, lambda part: self._after(part, raw))
 
-        def after(part: Memory) -> None:
-            flat = part.reshape(-1)
-            for block in blocks(flat.size, BLOCK):
-                data = flat[block]
-                work = carve(raw, function.scratch([data.shape], [dtype]))
-                for call, arguments in function.calls([data, data, *work]):
-                    call(*arguments)
+    def forward(self, *arrays: Memory) -> None:
+        if isinstance(self.layer, Convolution):
+            *own, raw = arrays
+            self.layer.forward(*own, after=lambda part: call_each(self._after(part, raw)))
+        else:
+            call_each(self.calls(list(arrays)))
 
-        self.layer.forward(*own, after=after)
+    def _after(self, part: Memory, raw: Memory) -> Iterator[Call]:
+        """The calls that compute the function of a part of the layer's output."""
+        flat = part.reshape(-1)
+        for block in blocks(flat.size, BLOCK):
+            data = flat[block]
+            work = carve(raw, self.function.scratch([data.shape], [data.dtype]))
+            yield from self.function.calls([data, data, *work])

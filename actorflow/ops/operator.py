@@ -10,7 +10,7 @@ from actorflow.errors import DTypeError, GradientError, ShapeError
 from actorflow.ops.parameters import make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
 
@@ -23,6 +23,7 @@ __all__ = [
     "Call",
     "Handles",
     "Operator",
+    "call_each",
     "in_turn",
     "shared",
 ]
@@ -42,10 +43,11 @@ Call: TypeAlias = tuple["Callable[..., object]", tuple[Any, ...]]
 
 def in_turn(*calls: Call) -> Call:
     """Several calls as one."""
-    return calls[0] if len(calls) == 1 else (_call_each, calls)  # none, if nothing is wanted
+    return calls[0] if len(calls) == 1 else (call_each, (calls,))  # none, if nothing is wanted
 
 
-def _call_each(*calls: Call) -> None:
+def call_each(calls: Iterable[Call]) -> None:
+    """Make calls, one after the other."""
     for function, arguments in calls:
         function(*arguments)
 
