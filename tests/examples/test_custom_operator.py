@@ -1,46 +1,24 @@
 """The example of an operator written in Python: it runs, learns, and its gradient is right."""
 
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import actorflow as af
 from actorflow import nd
-
-ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "examples" / "custom_operator.py"
-
-installed = all(importlib.util.find_spec(name) for name in ("mlxtend", "rich", "sklearn"))
-needs_extra = pytest.mark.skipif(not installed, reason="the extra `examples` is not installed")
+from tests.examples._programs import load, needs_extra, run
 
 
 @pytest.fixture
 def program(monkeypatch):
     """The program as a module."""
-    monkeypatch.syspath_prepend(str(PROGRAM.parent))
-    spec = importlib.util.spec_from_file_location("custom_operator", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("custom_operator", monkeypatch)
 
 
 @needs_extra
 @pytest.mark.slow
 def test_the_program_learns():
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, PROGRAM, "--quick", "--noise", "0.2", "--epochs", "15"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    first, *accuracies = done.stdout.splitlines()
+    lines = run("custom_operator", "--quick", "--noise", "0.2", "--epochs", "15")
+    first, *accuracies = lines
     assert first.startswith("500 images, ")
     assert [float(line.rpartition(" ")[2]) > 0.6 for line in accuracies] == [True, True]
 

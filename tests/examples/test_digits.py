@@ -1,21 +1,14 @@
 """The main job: it runs, it learns, and it says what is missing."""
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import trio
 
 import actorflow as af
-
-ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "examples" / "digits.py"
-
-installed = all(importlib.util.find_spec(name) for name in ("mlxtend", "rich", "sklearn"))
-needs_extra = pytest.mark.skipif(not installed, reason="the extra `examples` is not installed")
+from tests.examples._programs import ROOT, load, needs_extra
 
 
 def run(*arguments):
@@ -32,11 +25,7 @@ def run(*arguments):
 @pytest.fixture
 def digits(monkeypatch):
     """The program as a module."""
-    monkeypatch.syspath_prepend(str(PROGRAM.parent))
-    spec = importlib.util.spec_from_file_location("digits", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("digits", monkeypatch)
 
 
 def blobs(digits):

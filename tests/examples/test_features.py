@@ -1,45 +1,23 @@
 """Features of a network: the program runs, and features tell unseen digits apart."""
 
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import actorflow as af
-
-ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "examples" / "features.py"
-
-installed = all(importlib.util.find_spec(name) for name in ("mlxtend", "rich", "sklearn"))
-needs_extra = pytest.mark.skipif(not installed, reason="the extra `examples` is not installed")
+from tests.examples._programs import load, needs_extra, run
 
 
 @pytest.fixture
 def features(monkeypatch):
     """The program as a module."""
-    monkeypatch.syspath_prepend(str(PROGRAM.parent))
-    spec = importlib.util.spec_from_file_location("features", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("features", monkeypatch)
 
 
 @needs_extra
 @pytest.mark.slow
 def test_features_recognise_more_than_pixels():
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, PROGRAM, "--quick"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    rows = [line.split() for line in done.stdout.splitlines()[2:]]
+    lines = run("features", "--quick")
+    rows = [line.split() for line in lines[2:]]
     assert [int(row[0]) for row in rows] == [1, 3, 10]
     for _, pixels, found in rows:
         assert float(found) > float(pixels) > 0.3

@@ -1,45 +1,23 @@
 """LeNet as a symbol: the program runs, learns, and gives the same bits on any engine."""
 
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import actorflow as af
 from actorflow import nd
-
-ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "examples" / "lenet.py"
-
-installed = all(importlib.util.find_spec(name) for name in ("mlxtend", "rich", "sklearn"))
-needs_extra = pytest.mark.skipif(not installed, reason="the extra `examples` is not installed")
+from tests.examples._programs import load, needs_extra, run
 
 
 @pytest.fixture
 def lenet(monkeypatch):
     """The program as a module."""
-    monkeypatch.syspath_prepend(str(PROGRAM.parent))
-    spec = importlib.util.spec_from_file_location("lenet", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("lenet", monkeypatch)
 
 
 @needs_extra
 @pytest.mark.slow
 def test_the_program_learns():
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, PROGRAM, "--quick", "--epochs", "2"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    lines = run("lenet", "--quick", "--epochs", "2")
     for part in (
         "Parameters in all: 431,080",
         "500 images to learn from, 100 held out, batches of 50",
@@ -47,8 +25,8 @@ def test_the_program_learns():
         "recognised: ",
         "scikit-learn",
     ):
-        assert part in done.stdout
-    (last,) = (line for line in done.stdout.splitlines() if line.startswith("epoch  2"))
+        assert part in "\n".join(lines)
+    (last,) = (line for line in lines if line.startswith("epoch  2"))
     assert float(last.split("accuracy ")[1]) > 0.7
 
 

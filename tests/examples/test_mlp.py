@@ -1,31 +1,19 @@
 """The network of `examples/digits.py` as a symbol: it runs, learns, and no engine changes a bit."""
 
-import importlib.util
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import trio
 
 import actorflow as af
-
-ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "examples" / "mlp.py"
-
-installed = all(importlib.util.find_spec(name) for name in ("mlxtend", "rich", "sklearn"))
-needs_extra = pytest.mark.skipif(not installed, reason="the extra `examples` is not installed")
+from tests.examples._programs import load, needs_extra, run
 
 
 @pytest.fixture
 def mlp(monkeypatch):
     """The program as a module."""
-    monkeypatch.syspath_prepend(str(PROGRAM.parent))
-    spec = importlib.util.spec_from_file_location("mlp", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("mlp", monkeypatch)
 
 
 def train(mlp, data, epochs, **engine):
@@ -43,15 +31,7 @@ def train(mlp, data, epochs, **engine):
 @needs_extra
 @pytest.mark.slow
 def test_the_program_runs():
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, PROGRAM, "--quick", "--epochs", "2"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    lines = run("mlp", "--quick", "--epochs", "2")
     for part in (
         "500 images to learn from, 100 held out, layers 784-128-64-10, batches of 100",
         "epoch  1: loss ",
@@ -59,7 +39,7 @@ def test_the_program_runs():
         "recognised: ",
         "scikit-learn",
     ):
-        assert part in done.stdout
+        assert part in "\n".join(lines)
 
 
 @needs_extra

@@ -1,47 +1,26 @@
 """Two layers in two contexts: the program runs, learns, and gives the same bits in one."""
 
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import actorflow as af
 from actorflow import nd
+from tests.examples._programs import load, needs_extra, run
 
-ROOT = Path(__file__).parents[2]
 STRIPS = 14
-PROGRAM = ROOT / "examples" / "model_parallel.py"
-
-installed = all(importlib.util.find_spec(name) for name in ("mlxtend", "sklearn"))
-needs_extra = pytest.mark.skipif(not installed, reason="the extra `examples` is not installed")
 
 
 @pytest.fixture
 def program(monkeypatch):
     """The program as a module."""
-    monkeypatch.syspath_prepend(str(PROGRAM.parent))
-    spec = importlib.util.spec_from_file_location("model_parallel", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("model_parallel", monkeypatch)
 
 
 @needs_extra
 @pytest.mark.slow
 def test_the_program_learns():
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, PROGRAM, "--quick"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    *epochs, last = done.stdout.splitlines()
+    lines = run("model_parallel", "--quick")
+    *epochs, last = lines
     assert len(epochs) == 3
     assert float(epochs[-1].split("accuracy ")[1].split(",")[0]) > 0.5
     assert last.endswith("messages began while the other context was at work")
