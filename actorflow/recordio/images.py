@@ -120,11 +120,10 @@ def decode_image(
         )
     is_jpeg = data[:2] == _JPEG_START
     _check_end(data, is_jpeg=is_jpeg)
-    flags = {1: cv2.IMREAD_COLOR, 0: cv2.IMREAD_GRAYSCALE, -1: cv2.IMREAD_UNCHANGED}[iscolor]
+    colour = cv2.IMREAD_COLOR_RGB if rgb else cv2.IMREAD_COLOR_BGR
+    flags = {1: colour, 0: cv2.IMREAD_GRAYSCALE, -1: cv2.IMREAD_UNCHANGED}[iscolor]
     if is_jpeg and min_side > 0 and iscolor != -1:
         flags |= _reduction(cv2, min(height, width), min_side)
-    if rgb and iscolor == 1:
-        flags |= cv2.IMREAD_COLOR_RGB
     try:
         pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

@@ -13,6 +13,7 @@ from actorflow.recordio import (
     MXIndexedRecordIO,
     MXRecordIO,
     pack,
+    pack_img,
     part_range,
     unpack,
 )
@@ -111,9 +112,6 @@ def test_mxnet_reads_what_is_written_here(tmp_path):
 @WITH_PEER
 @pytest.mark.slow
 def test_parts_are_those_of_mxnet(tmp_path):
-    pytest.importorskip("cv2")
-    from actorflow.recordio import pack_img
-
     pixels = np.zeros((8, 8, 3), np.uint8)
     count = 57
     with MXRecordIO(tmp_path / "x.rec", "w") as writer:
