@@ -100,15 +100,14 @@ def _packing(parsed: argparse.Namespace) -> Packing:
 
 
 def _lists(prefix: str) -> list[Path]:
-    """The lists that `--list` made with this prefix, or all in a folder."""
+    """The lists that `--list` made with this prefix, or else all in the folder of that name."""
     path = Path(prefix)
-    if path.is_dir():
-        found = sorted(path.glob("*.lst"))
-    elif path.suffix == ".lst":
+    if path.suffix == ".lst":
         found = [path] if path.exists() else []
     else:
         name = re.compile(re.escape(path.name) + r"(_\d+)?(_(train|val|test))?\.lst")
         found = sorted(p for p in path.parent.glob("*.lst") if name.fullmatch(p.name))
+        found = found or sorted(path.glob("*.lst"))
     if not found:
         raise FormatError(f"no list for the prefix {prefix}; `--list` makes one")
     return found

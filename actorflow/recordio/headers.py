@@ -20,20 +20,19 @@ Label: TypeAlias = "float | np.ndarray[Any, Any] | list[float] | tuple[float, ..
 
 
 class IRHeader(NamedTuple):
-    """What stands in front of a record's data.
-
-    Attributes:
-      flag: the number of labels if they are an array; 0 if there is one label, a number. `pack`
-        sets it.
-      label: a number, or several; float32 in the file.
-      id: a number from 0 to 2**64 - 1, usually the record's key in the index.
-      id2: another such number, usually 0.
-    """
+    """What stands in front of a record's data."""
 
     flag: int
+    """How many labels there are if they are an array; 0 if `label` is a number. `pack` sets it."""
+
     label: Label
+    """A number, or several; float32 in the file."""
+
     id: int
+    """A number from 0 to 2**64 - 1, usually the record's key in the index."""
+
     id2: int
+    """Another such number, usually 0."""
 
 
 def pack(header: IRHeader | tuple[int, Label, int, int], s: bytes) -> bytes:

@@ -21,17 +21,16 @@ _MIN_FIELDS: Final = 3
 
 
 class ListEntry(NamedTuple):
-    """A line of a list.
-
-    Attributes:
-      number: the record's key in the index.
-      labels: at least one.
-      path: relative to a folder that the list does not name.
-    """
+    """A line of a list."""
 
     number: int
+    """The record's key in the index."""
+
     labels: tuple[float, ...]
+    """At least one."""
+
     path: str
+    """Relative to a folder that the list does not name."""
 
 
 def read_list(path: str | os.PathLike[str]) -> list[ListEntry]:

@@ -103,6 +103,25 @@ def test_chunks_and_ratios(tmp_path, tree):
     assert {path.stem for path in tmp_path.glob("*.rec")} == {name[:-4] for name in sizes}
 
 
+def test_which_lists_are_packed(tmp_path, tree):
+    for name in ("x.lst", "xy.lst", "x_2_val.lst", "x_b.lst", "lists/a.lst", "lists/b.lst"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("0\t0\ttop.PNG\n")
+
+    def packed(prefix):
+        assert run("--pass-through", tmp_path / prefix, tree) == 0
+        made = sorted(tmp_path.rglob("*.rec"))
+        for path in made:
+            path.unlink()
+        return [path.relative_to(tmp_path).as_posix() for path in made]
+
+    assert packed("x") == ["x.rec", "x_2_val.rec"]
+    assert packed("x_b.lst") == ["x_b.rec"]
+    assert packed("lists") == ["lists/a.rec", "lists/b.rec"]
+    (tmp_path / "lists.lst").write_text("0\t0\ttop.PNG\n")
+    assert packed("lists") == ["lists.rec"]
+
+
 def test_a_link_that_leads_back_up(tmp_path, tree):
     (tree / "bee" / "loop").symlink_to(tree)
     assert run("--list", "--recursive", tmp_path / "x", tree) == 0
