@@ -53,6 +53,13 @@ class MXRecordIO:
       MissingExtraError: `uri` is a URL, and fsspec is missing.
     """
 
+    # Here and not in `__init__`, because what never got that far is closed, too.
+    is_open = False
+    _pid = 0  # who opened it for writing
+    _source: Source | None = None
+    _sink: Sink | None = None
+    _scan: Scan | None = None
+
     def __init__(
         self,
         uri: str | os.PathLike[str],
@@ -62,11 +69,6 @@ class MXRecordIO:
         begin: int = 0,
         end: int | None = None,
     ) -> None:
-        self.is_open = False
-        self._pid = 0
-        self._source: Source | None = None
-        self._sink: Sink | None = None
-        self._scan: Scan | None = None
         if flag not in _FLAGS:
             raise ValueError(f"{self._name}: flag={flag!r}; needs 'r', 'w' or 'a'")
         if flag != "r" and (recover or begin or end is not None):

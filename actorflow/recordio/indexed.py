@@ -46,6 +46,8 @@ class MXIndexedRecordIO(MXRecordIO):
       Exception: whatever `MXRecordIO` raises.
     """
 
+    _index_sink: Sink | None = None
+
     def __init__(
         self,
         idx_path: str | os.PathLike[str],
@@ -59,7 +61,6 @@ class MXIndexedRecordIO(MXRecordIO):
         self.key_type = key_type
         self.idx: dict[Any, int] = {}
         self.keys: list[Any] = []
-        self._index_sink: Sink | None = None
         self._index_nbytes = 0  # how much of an older index is kept
         self._useless = 0  # lines of the index that were left out
         super().__init__(uri, flag, recover=recover)

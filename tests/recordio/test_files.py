@@ -129,6 +129,16 @@ def test_the_wrong_flag(paths):
     assert list(MXRecordIO(paths[1], "r")) == RECORDS
 
 
+def test_what_is_no_path(paths):
+    for make in (
+        lambda: MXRecordIO(None, "r"),
+        lambda: MXIndexedRecordIO(None, paths[1], "r"),
+        lambda: MXIndexedRecordIO(paths[0], None, "w"),
+    ):
+        with pytest.raises(TypeError, match="NoneType"):
+            make()
+
+
 def test_the_wrong_direction(paths):
     reader = MXRecordIO(paths[1], "r")
     with pytest.raises(ValueError, match=r"write: .*x.rec is not open for writing: flag is 'r'"):
