@@ -55,7 +55,7 @@ fix: $(VENV)/has-dev ## let the linter and the formatter mend what they can
 symbols: $(VENV)/has-test ## write functions and pages from what the operators say of themselves
 	$(BIN)/python -m docs.make_symbols
 
-bench: $(VENV)/has-examples ## measure, beside the peers that are installed
+bench: $(VENV)/has-examples $(VENV)/has-images ## measure, beside the peers that are installed
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 docs: $(VENV)/has-docs ## the documentation as HTML in docs/_build/html; a warning is an error

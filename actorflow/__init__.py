@@ -1,5 +1,7 @@
 """actorflow: MXNet's design of 2015 as actors and messages."""
 
+from typing import TYPE_CHECKING
+
 from actorflow import (
     engine as engine,
     errors as errors,
@@ -23,6 +25,9 @@ from actorflow.executor import Executor as Executor
 from actorflow.ndarray import NDArray as NDArray, explain as explain
 from actorflow.symbol import AttrScope as AttrScope, Symbol as Symbol
 
+if TYPE_CHECKING:
+    from actorflow import recordio as recordio
+
 __all__ = [
     "AttrScope",
     "Context",
@@ -43,6 +48,7 @@ __all__ = [
     "nd",
     "operator",
     "random",
+    "recordio",
     "sym",
     "testing",
     "viz",
@@ -50,6 +56,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "recordio":
+        from importlib import import_module  # noqa: PLC0415 -- most programs read no record files
+
+        return import_module("actorflow.recordio")
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 -- slow to import, rarely asked for
 

@@ -4,7 +4,16 @@ import importlib
 
 import report
 
-NAMES = ("engine", "imperative", "symbolic", "overlap", "memory", "import_time", "errors")
+NAMES = (
+    "engine",
+    "imperative",
+    "symbolic",
+    "overlap",
+    "memory",
+    "import_time",
+    "errors",
+    "recordio",
+)
 
 
 def main() -> int:

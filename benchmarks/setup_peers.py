@@ -67,6 +67,7 @@ def peers(pythons: Sequence[str]) -> list[Environment]:
             "import torch; print(torch.__version__)",
             debian=("libgomp1",),
         ),
+        Environment("pillow", ("pillow",), "import PIL; print(PIL.__version__)"),
         Environment(
             "dask", ("dask", "numpy"), "import dask.threaded, numpy; print(dask.__version__)"
         ),

@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "executor | operator | optimizer",
         "ndarray | symbol",
         "graph | device",
-        "ops | engine | comm",
+        "ops | engine | comm | recordio",
         "errors | settings",
     )
 )
@@ -32,7 +32,6 @@ NAMESPACES: Mapping[str, str] = {
     "random": "ndarray",
     "sym": "symbol",
     "kv": "kvstore",
-    "recordio": "io",
     "model": "training",
     "mod": "training",
     "metric": "training",
@@ -56,9 +55,12 @@ ANYWHERE = frozenset({"attrs", "numpy", "trio"})
 """Distributions that every unit may import."""
 
 SOMEWHERE: Mapping[str, frozenset[str]] = {
+    "cv2": frozenset({"recordio"}),
+    "fsspec": frozenset({"recordio"}),
     "graphviz": frozenset({"symbol"}),
     "msgspec": frozenset({"comm"}),
     "pycuda": frozenset({"device"}),
+    "rich": frozenset({"cli"}),
     "sniffio": frozenset({"engine"}),
     "threadpoolctl": frozenset({"engine", "device", "ndarray"}),
     "zmq": frozenset({"comm"}),

@@ -1,0 +1,43 @@
+"""The command line: which subcommand, and what its errors look like."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Final
+
+from actorflow.cli import im2rec
+from actorflow.errors import ActorflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_FAILED: Final = 2
+_INTERRUPTED: Final = 130  # what shells give for Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand.
+
+    Args:
+      argv: the words behind the command's name; None for this process's.
+
+    Returns:
+      The exit status: 0, or 1 if something was left out, 2 if it failed, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(prog="actorflow", description="Tools of actorflow.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    im2rec.add_parser(commands)
+    parsed = parser.parse_args(argv)
+    try:
+        status: int = parsed.run(parsed)
+    except KeyboardInterrupt:
+        print(f"actorflow {parsed.command}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except (ActorflowError, OSError, ValueError) as error:
+        # What is wrong with the user's files and words; a bug of ours shows its traceback.
+        print(f"actorflow {parsed.command}: {error}", file=sys.stderr)
+        return _FAILED
+    return status
