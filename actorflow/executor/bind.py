@@ -13,6 +13,7 @@ from actorflow.errors import ContextError, DTypeError, ShapeError
 from actorflow.executor.executor import Executor
 from actorflow.graph import spread_groups
 from actorflow.ndarray import NDArray, empty, zeros
+from actorflow.ops import described, meant
 from actorflow.symbol import shape_hint, type_hint
 
 if TYPE_CHECKING:
@@ -104,13 +105,23 @@ def simple_bind(
     pool = _pool_of("simple_bind", shared_exec)
     arguments = symbol.list_arguments()
     states = symbol.list_auxiliary_states()
+    for what, given in (("", shapes), ("type_dict: ", type_dict or {})):
+        for name in given:
+            if name not in arguments and name not in states:
+                message = (
+                    f"simple_bind: {what}there is no argument {name!r}; {meant(name, arguments)}"
+                )
+                raise KeyError(message)
     arg_shapes, out_shapes, aux_shapes = symbol.infer_shape_partial(**shapes)
     named = (*arguments, *states, *symbol.list_outputs())
     for name, shape in zip(named, (*arg_shapes, *aux_shapes, *out_shapes), strict=True):
         if shape is None:
             message = (
                 f"simple_bind: the shape of {name!r} cannot be told from those of "
-                f"{', '.join(shapes) or 'nothing'}"
+                f"{', '.join(shapes)}: give it too, as {name}=..."
+                if shapes
+                else f"simple_bind: the shape of {name!r} cannot be told: give shapes by name, "
+                f"such as {name}=(32, 10)"
             )
             raise ShapeError(message)
     arg_types, out_types, aux_types = _types(symbol, arguments, type_dict)
@@ -246,13 +257,14 @@ def _in_order(
     if isinstance(given, Mapping):
         for name in given:
             if name not in names:
-                message = f"bind: {what} has {name!r}, but there are {', '.join(names)}"
+                message = (
+                    f"bind: {what} has {name!r}, but no such name is bound; {meant(name, names)}"
+                )
                 raise ValueError(message)
         found = [given.get(name) for name in names]
     else:
         if not isinstance(given, Iterable) or isinstance(given, NDArray | str):
-            kind = type(given).__name__
-            message = f"bind: {what} needs arrays in a list or by name, got a {kind}"
+            message = f"bind: {what} needs arrays in a list or by name, got {described(given)}"
             raise TypeError(message)
         found = list(given)
         if len(found) != len(names):
@@ -260,7 +272,7 @@ def _in_order(
             raise ValueError(message)
     for name, each in zip(names, found, strict=True):
         if each is not None and not isinstance(each, NDArray):
-            message = f"bind: {what} has {each!r} for {name}, which is no NDArray"
+            message = f"bind: {what} has {described(each)} for {name}, which is no NDArray"
             raise TypeError(message)
     return found
 
@@ -276,7 +288,8 @@ def _requests(
     elif isinstance(grad_req, Mapping):
         unknown = [name for name in grad_req if name not in names]
         if unknown:
-            message = f"{who}: grad_req has {unknown[0]!r}, but there are {', '.join(names)}"
+            hint = meant(unknown[0], names)
+            message = f"{who}: grad_req has {unknown[0]!r}, but no such name is bound; {hint}"
             raise ValueError(message)
         reqs = [grad_req.get(name, "null") for name in names]
     else:

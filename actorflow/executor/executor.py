@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
 from actorflow.engine import current_engine
 from actorflow.errors import DTypeError, ShapeError
+from actorflow.executor.arrays import BoundArrays
 from actorflow.executor.build import (
     backward_heads,
     bound_heads,
@@ -19,11 +21,11 @@ from actorflow.executor.build import (
 from actorflow.executor.pool import Pool
 from actorflow.executor.program import Program
 from actorflow.ndarray import NDArray, empty, stream, zeros
-from actorflow.ops import prod
+from actorflow.ops import described, meant, prod
 from actorflow.settings import read_choice, read_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from actorflow.device import Context
     from actorflow.executor.message import Message
@@ -35,6 +37,8 @@ __all__ = ["Executor"]
 
 # The work that is worth a message of its own, in microseconds: ten times what a message costs.
 _WORTH_US = 200
+
+Bound = TypeVar("Bound")
 
 
 class Executor:
@@ -51,7 +55,8 @@ class Executor:
       grad_arrays: for each argument the array of its gradient, or None.
       aux_arrays: the arrays of the auxiliary states.
       outputs: the arrays of the outputs; always the same ones.
-      arg_dict, grad_dict, aux_dict, output_dict: the same arrays by name.
+      arg_dict, grad_dict, aux_dict, output_dict: the same arrays by name. Write into them, as in
+        `arg_dict["data"][:] = batch`: another array in the place of one is refused.
     """
 
     def __init__(
@@ -80,10 +85,11 @@ class Executor:
         self._heads = list(bound_heads(heads, self._bound(), self._groups, context))
         self.outputs = list(outputs)
         names = [node.name for node in arguments]
-        self.arg_dict = dict(zip(names, self.arg_arrays, strict=True))
-        self.grad_dict = dict(zip(names, self.grad_arrays, strict=True))
-        self.aux_dict = dict(zip((node.name for node in states), self.aux_arrays, strict=True))
-        self.output_dict = dict(zip(symbol.list_outputs(), self.outputs, strict=True))
+        kept = [node.name for node in states]
+        self.arg_dict = _by_name("arg_dict", names, self.arg_arrays)
+        self.grad_dict = _by_name("grad_dict", names, self.grad_arrays)
+        self.aux_dict = _by_name("aux_dict", kept, self.aux_arrays)
+        self.output_dict = _by_name("output_dict", symbol.list_outputs(), self.outputs)
         self._least = read_number("AF_SEGMENT_US", _WORTH_US, least=0)
         self._fuse = read_choice("AF_FUSE", ("1", "0")) == "1"
         # For training and for prediction. While somebody watches, those without fusion run, which
@@ -125,15 +131,27 @@ class Executor:
         """Copy arrays into those of the arguments and states that have their names.
 
         Raises:
+          TypeError: they are not given by name, or something is no NDArray.
           ValueError: there is no such name, unless extra ones are allowed.
           ShapeError: an array has another shape; nothing has been copied then.
         """
         for given, own in ((arg_params, self.arg_dict), (aux_params or {}, self.aux_dict)):
+            if not isinstance(given, Mapping):
+                message = f"copy_params_from: takes arrays by name, got {described(given)}"
+                raise TypeError(message)
             for name in given:
                 if name not in own and not allow_extra_params:
-                    message = f"copy_params_from: {self.symbol!r} has nothing called {name!r}"
+                    message = (
+                        f"copy_params_from: {self.symbol!r} has nothing called {name!r}; "
+                        f"{meant(name, own)}"
+                    )
                     raise ValueError(message)
             for name, value in given.items():
+                if not isinstance(value, NDArray):
+                    message = (
+                        f"copy_params_from: {name} has to be an NDArray, got {described(value)}"
+                    )
+                    raise TypeError(message)
                 if name in own and value.shape != own[name].shape:
                     message = (
                         f"copy_params_from: {name} has shape {value.shape}, but was bound with "
@@ -160,12 +178,18 @@ class Executor:
 
         Raises:
           ValueError: there is no such argument, or its array is not writable.
-          TypeError: something is no array.
+          TypeError: something is no array, or `is_train` is one.
           ShapeError: an array has another shape than the argument.
           DTypeError: a NumPy array holds something else than real numbers.
         """
+        if not isinstance(is_train, int | np.bool_):
+            message = (
+                f"forward: is_train needs True or False, got {described(is_train)}; arrays are "
+                "given by name, such as data=batch"
+            )
+            raise TypeError(message)
         self._feed(kwargs)
-        program = self._program(training=is_train)
+        program = self._program(training=bool(is_train))
         forward = self._messages(program)[0]
         taps = self._taps(program)
         self._trained = None
@@ -192,7 +216,16 @@ class Executor:
 
         Args:
           callback: the function; None for none any more.
+
+        Raises:
+          TypeError: it cannot be called.
         """
+        if callback is not None and not callable(callback):
+            message = (
+                "set_monitor_callback: needs a function of a name and an array, "
+                f"got {described(callback)}"
+            )
+            raise TypeError(message)
         self._monitor = callback
 
     def set_detect_anomaly(self, active: bool = True) -> None:  # noqa: FBT001, FBT002
@@ -256,10 +289,13 @@ class Executor:
         arguments = self.arg_dict
         for name, value in given.items():
             if name not in arguments:
-                message = f"forward: {self.symbol!r} has no argument {name!r}"
+                hint = meant(name, arguments)
+                message = f"forward: {self.symbol!r} has no argument {name!r}; {hint}"
                 raise ValueError(message)
             if not isinstance(value, NDArray | np.ndarray):
-                message = f"forward: {name} has to be an NDArray or NumPy array, got {value!r}"
+                message = (
+                    f"forward: {name} has to be an NDArray or NumPy array, got {described(value)}"
+                )
                 raise TypeError(message)
             if value.dtype.kind not in "biuf":
                 message = f"forward: {name} is of {value.dtype}, but needs real numbers"
@@ -283,6 +319,10 @@ class Executor:
                 message = f"backward: out_grads are needed for outputs that are no losses: {names}"
                 raise ValueError(message)
             return
+        if not isinstance(out_grads, NDArray | list | tuple):
+            what = described(out_grads)
+            message = f"backward: out_grads needs an NDArray, or a list of them, got {what}"
+            raise TypeError(message)
         given = [out_grads] if isinstance(out_grads, NDArray) else list(out_grads)
         if len(given) != len(self.outputs):
             message = f"backward: {len(given)} out_grads for {len(self.outputs)} outputs"
@@ -290,7 +330,9 @@ class Executor:
         for head, target in self._out_grads.items():
             value, name = given[head], self._heads[head].name
             if value is not None and not isinstance(value, NDArray):
-                message = f"backward: the gradient of {name} has to be an NDArray, got {value!r}"
+                message = (
+                    f"backward: the gradient of {name} has to be an NDArray, got {described(value)}"
+                )
                 raise TypeError(message)
             if value is not None and value.shape != target.shape:
                 message = (
@@ -394,10 +436,12 @@ class Executor:
           ShapeError: a shape cannot be told, or changes although it may not.
         """
         arg_shapes, _, aux_shapes = self.symbol.infer_shape(**shapes)
-        if arg_shapes is None or aux_shapes is None:
-            message = f"reshape: the shapes of all arguments cannot be told from {shapes}"
-            raise ShapeError(message)
         names = [node.name for node in self._arguments]
+        if arg_shapes is None or aux_shapes is None:
+            told = self.symbol.infer_shape_partial(**shapes)[0]
+            unknown = [name for name, shape in zip(names, told, strict=True) if shape is None]
+            message = f"reshape: the shapes of {', '.join(unknown)} cannot be told from {shapes}"
+            raise ShapeError(message)
         for name, shape, own in zip(names, arg_shapes, self.arg_arrays, strict=True):
             if shape != own.shape and name not in shapes and not partial_shaping:
                 message = (
@@ -406,22 +450,26 @@ class Executor:
                 )
                 raise ShapeError(message)
 
-        def fitted(own: NDArray, shape: Shape) -> NDArray:
+        def fitted(name: str, own: NDArray, shape: Shape) -> NDArray:
             if own.shape == shape:
                 return own
             if prod(shape) <= own.size:
                 return own.reshape((-1,))[: prod(shape)].reshape(shape)
             if not allow_up_sizing:
-                message = f"reshape: {own.shape} would grow to {shape}: say allow_up_sizing=True"
+                message = (
+                    f"reshape: {name} would grow from {own.shape} to {shape}: say "
+                    "allow_up_sizing=True"
+                )
                 raise ShapeError(message)
             return zeros(shape, own.context, own._block.dtype)
 
-        args = [fitted(a, s) for a, s in zip(self.arg_arrays, arg_shapes, strict=True)]
+        args = [fitted(*each) for each in zip(names, self.arg_arrays, arg_shapes, strict=True)]
         grads = [
-            None if grad is None else fitted(grad, shape)
-            for grad, shape in zip(self.grad_arrays, arg_shapes, strict=True)
+            None if grad is None else fitted(name, grad, shape)
+            for name, grad, shape in zip(names, self.grad_arrays, arg_shapes, strict=True)
         ]
-        states = [fitted(a, s) for a, s in zip(self.aux_arrays, aux_shapes, strict=True)]
+        kept = [node.name for node in self._states]
+        states = [fitted(*each) for each in zip(kept, self.aux_arrays, aux_shapes, strict=True)]
         from actorflow.executor.bind import bind  # noqa: PLC0415 -- it makes executors
 
         # Who names a shape here means it, whatever the variable was made with.
@@ -439,3 +487,7 @@ class Executor:
             lines += [f"{node.operator!r} {node.name}" for node in segment.nodes]
         lines.append(f"Total {program.plan.total / 2**20:.3f} MB allocated")
         return "\n".join(lines)
+
+
+def _by_name(what: str, names: Sequence[str], arrays: Sequence[Bound]) -> BoundArrays[Bound]:
+    return BoundArrays(what, dict(zip(names, arrays, strict=True)))

@@ -19,7 +19,7 @@ from actorflow.graph import (
     topological,
 )
 from actorflow.ndarray import empty
-from actorflow.ops import Constant, CrossDeviceCopy, room
+from actorflow.ops import Constant, Copy, CrossDeviceCopy, room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,7 +136,7 @@ class Program:
             for segment in self.segments
             if segment.stage == 0
             for node in segment.nodes
-            if not isinstance(node.operator, CrossDeviceCopy)
+            if not _is_inserted(node)
             for entry in node.entries()[: node.n_visible]
             if self.is_wanted(entry)
         }
@@ -281,3 +281,10 @@ def _infer(
                 message = f"bind: the shape of {entry.name!r} cannot be told from the arguments"
                 raise ShapeError(message)
     return shapes, types
+
+
+def _is_inserted(node: Node) -> bool:
+    """Whether a node copies a value for the executor alone, and is none of the user's."""
+    if isinstance(node.operator, CrossDeviceCopy):
+        return True
+    return type(node.operator) is Copy and node.name == f"{node.inputs[0].name}_copy"

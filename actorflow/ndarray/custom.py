@@ -11,7 +11,7 @@ from actorflow.errors import ContextError, DTypeError, ShapeError
 from actorflow.ndarray.array import NDArray
 from actorflow.ndarray.invoke import check_out, make
 from actorflow.ndarray.kernels import quietly
-from actorflow.ops import custom
+from actorflow.ops import custom, described
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ def _inputs(
     found = tuple(given[name] for name in names)
     for name, each in zip(names, found, strict=True):
         if not isinstance(each, NDArray):
-            raise TypeError(f"{called}: {name} has to be an NDArray, got {each!r}")
+            raise TypeError(f"{called}: {name} has to be an NDArray, got {described(each)}")
         if each.context != found[0].context:
             raise ContextError(
                 f"{called}: {name} is in {each.context}, but {names[0]} in {found[0].context}"

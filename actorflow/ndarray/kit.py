@@ -20,7 +20,7 @@ from actorflow.ndarray.core import ArrayCore
 from actorflow.ndarray.invoke import check_out, make
 from actorflow.ndarray.kernels import frozen, quietly, unwritten
 from actorflow.ndarray.random import stream
-from actorflow.ops import carve, room
+from actorflow.ops import carve, described, room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +159,7 @@ def _given(operator: Operator, given: tuple[NDArray | None, ...]) -> tuple[NDArr
         if extra is not None:
             message = (
                 f"{operator.name}: takes only {', '.join(names)} as it is, got "
-                f"{_described(extra)} too"
+                f"{described(extra)} too"
             )
             raise TypeError(message)
     found: list[NDArray] = []
@@ -168,7 +168,7 @@ def _given(operator: Operator, given: tuple[NDArray | None, ...]) -> tuple[NDArr
             message = f"{operator.name}: {name} is missing; as it is, it takes {', '.join(names)}"
             raise TypeError(message)
         if not isinstance(each, ArrayCore):
-            message = f"{operator.name}: {name} needs to be an NDArray, got {_described(each)}"
+            message = f"{operator.name}: {name} needs to be an NDArray, got {described(each)}"
             raise TypeError(message)
         if found and each._block.context != found[0]._block.context:
             context = found[0]._block.context
@@ -179,10 +179,6 @@ def _given(operator: Operator, given: tuple[NDArray | None, ...]) -> tuple[NDArr
             raise ContextError(message)
         found.append(each)
     return tuple(found)
-
-
-def _described(value: object) -> str:
-    return f"{'an' if type(value).__name__[0] in 'aeiouAEIOUN' else 'a'} {type(value).__name__}"
 
 
 @lru_cache(maxsize=1024)

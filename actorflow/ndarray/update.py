@@ -22,7 +22,7 @@ from actorflow.ndarray.core import ArrayCore
 from actorflow.ndarray.invoke import SMALL, check_out, make
 from actorflow.ndarray.kernels import quietly
 from actorflow.ndarray.update_plan import Plan, find_plan
-from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate, carve, room
+from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate, carve, described, room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -281,7 +281,7 @@ def _check(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None)
     weight = arrays[0]
     for name, each in zip(names, arrays, strict=True):
         if not isinstance(each, ArrayCore):
-            message = f"{operator.name}: {name} has to be an NDArray, got {each!r}"
+            message = f"{operator.name}: {name} has to be an NDArray, got {described(each)}"
             raise TypeError(message)
         if each._block.context != weight._block.context:
             message = f"{operator.name}: {name} is in {each.context}, weight in {weight.context}"

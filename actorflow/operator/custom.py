@@ -30,6 +30,8 @@ class CustomOpProp:
       need_top_grad: whether the gradient depends on that of the outputs; False for a loss.
     """
 
+    need_top_grad_ = True  # also for a subclass whose own __init__ does not call this one
+
     def __init__(self, need_top_grad: bool = True) -> None:  # noqa: FBT001, FBT002 -- MXNet's
         self.need_top_grad_ = need_top_grad
 

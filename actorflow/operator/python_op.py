@@ -33,6 +33,7 @@ class PythonOp:
     """
 
     _hint = "_python"
+    need_top_grad_ = True  # also for a subclass whose own __init__ does not call this one
 
     def __init__(self, need_top_grad: bool = True) -> None:  # noqa: FBT001, FBT002 -- MXNet's
         self.need_top_grad_ = need_top_grad

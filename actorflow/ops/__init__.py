@@ -93,6 +93,7 @@ from actorflow.ops.types import (
 )
 from actorflow.ops.ufunc import Elementwise
 from actorflow.ops.update import AdamUpdate, SGDMomUpdate, SGDUpdate
+from actorflow.ops.wording import described, meant
 
 __all__ = [
     "DTYPES",
@@ -192,11 +193,13 @@ __all__ = [
     "check_value",
     "coded_shape",
     "custom",
+    "described",
     "expanded_shape",
     "flattened_shape",
     "from_file",
     "indexed_shape",
     "is_floating",
+    "meant",
     "normalize_axis",
     "prod",
     "register",

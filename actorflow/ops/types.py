@@ -9,6 +9,7 @@ from typing import Any, Final, SupportsIndex, TypeAlias
 import numpy as np
 
 from actorflow.errors import DTypeError, ShapeError
+from actorflow.ops.wording import described
 
 __all__ = [
     "DTYPES",
@@ -93,7 +94,7 @@ def as_shape(shape: SupportsIndex | Iterable[SupportsIndex], who: str) -> Shape:
         else:
             sizes = (shape.__index__(),)
     except (AttributeError, TypeError):
-        raise TypeError(f"{who}: a shape is made of integers, got {shape!r}") from None
+        raise TypeError(f"{who}: a shape is made of integers, got {described(shape)}") from None
     if any(size < 0 for size in sizes):
         raise ValueError(f"{who}: a shape has no negative sizes, got {shape!r}")
     count = 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from actorflow.ops import ELEMENTWISE, WithScalar
+from actorflow.ops import ELEMENTWISE, WithScalar, described
 from actorflow.symbol import compose
 
 if TYPE_CHECKING:
@@ -44,6 +44,12 @@ class Arithmetic:
         if isinstance(other, Arithmetic):
             pair = {"lhs": other, "rhs": self} if reverse else {"lhs": self, "rhs": other}
             return type(self)(compose.apply(ELEMENTWISE[name], f"_{name}", pair, None))
+        if isinstance(other, np.ndarray) or getattr(other, "shape", None):
+            message = (
+                f"{name}: a symbol goes with symbols and numbers, got {described(other)}: put a "
+                "Variable in its place, and bind the array to that"
+            )
+            raise TypeError(message)
         if not isinstance(other, int | float | np.generic) or isinstance(other, np.complexfloating):
             return NotImplemented  # type: ignore[no-any-return]  # Python asks the other operand
         scalar: Scalar = other

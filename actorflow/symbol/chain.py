@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actorflow.ops import described
 from actorflow.symbol.symbol import Symbol
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def chain(data: Symbol, *layers: Symbol | Callable[[Symbol], Symbol]) -> Symbol:
         layer follows.
     """
     if not isinstance(data, Symbol):
-        message = f"chain: starts with a symbol, got {data!r}"
+        message = f"chain: starts with a symbol, got {described(data)}"
         raise TypeError(message)
     for number, layer in enumerate(layers):
         if not callable(layer):

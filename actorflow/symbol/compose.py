@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import capture_line
 from actorflow.errors import GradientError
 from actorflow.graph import Entry, Node, gradient, rebuild, topological, variables
-from actorflow.ops import OnesLike
+from actorflow.ops import OnesLike, described, meant
 from actorflow.symbol.naming import check_attributes, current_attributes, current_name
 
 if TYPE_CHECKING:
@@ -29,7 +28,9 @@ def single(who: str, argument: str, symbol: Any) -> Entry:  # noqa: ANN401 -- wh
     """
     entries = getattr(symbol, "_entries", None)
     if entries is None:
-        message = f"{who}: {argument} has to be a symbol, got {symbol!r}"
+        message = f"{who}: {argument} has to be a symbol, got {described(symbol)}"
+        if isinstance(symbol, list | tuple) and any(hasattr(each, "_entries") for each in symbol):
+            message += "; give its elements one by one, such as *symbols"
         raise TypeError(message)
     if len(entries) != 1:
         message = (
@@ -119,9 +120,7 @@ def refuse_unknown(who: str, given: Mapping[str, Any], known: Sequence[str]) -> 
     """
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
-            message = f"{who}: there is no argument {name!r}; {hint}"
+            message = f"{who}: there is no argument {name!r}; {meant(name, known)}"
             raise KeyError(message)
 
 
@@ -137,6 +136,9 @@ def copied(heads: Entries) -> list[Entry]:
 
 def gradients(heads: Entries, wrt: Sequence[str]) -> list[Entry]:
     """The gradients of the sum of all heads with respect to variables, by name."""
+    if isinstance(wrt, str):
+        message = f"grad: wrt needs a list of names, such as [{wrt!r}], got {wrt!r}"
+        raise TypeError(message)
     arguments, _ = variables(topological(heads))
     by_name = {node.name: node for node in arguments}
     refuse_unknown("grad", dict.fromkeys(wrt), list(by_name))

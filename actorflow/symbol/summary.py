@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
 
 from actorflow.errors import ShapeError
 from actorflow.graph import Entry, topological, variables
-from actorflow.ops import prod
+from actorflow.ops import described, prod
 from actorflow.symbol import infer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from actorflow.graph import Node
     from actorflow.ops import Shape
@@ -105,14 +106,22 @@ def print_summary(
 
     Args:
       symbol: the network.
-      shape: the shapes of its data by name, such as `{"data": (1, 1, 28, 28)}`.
+      shape: the shapes of its data by name, such as `{"data": (1, 1, 28, 28)}`; without them the
+        table lacks what they would tell.
       line_length: how many characters a line has.
       positions: where each of the four columns ends, as parts of a line.
 
     Raises:
+      TypeError: the shapes are not given by name.
       KeyError: there is no such argument.
       ShapeError: the shapes do not fit, or do not tell all others.
     """
+    if shape is not None and not isinstance(shape, Mapping):
+        message = (
+            "print_summary: shape needs shapes by name, such as {'data': (1, 1, 28, 28)}, "
+            f"got {described(shape)}"
+        )
+        raise TypeError(message)
     rows = summary_rows(symbol, shape)
     unknown = [row.name for row in rows if shape and (row.shape is None or row.count is None)]
     if unknown:
@@ -130,7 +139,9 @@ def print_summary(
         for more in takes[1:]:
             lines += _cells(("", "", "", more), ends)
     lines.append("=" * line_length)
-    lines.append(f"Parameters in all: {sum(row.count or 0 for row in rows):,}")
+    counts = [row.count for row in rows if row.count is not None]
+    least = "" if len(counts) == len(rows) else " or more: not all shapes are known"
+    lines.append(f"Parameters in all: {sum(counts):,}{least}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

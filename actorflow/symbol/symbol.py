@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from actorflow.engine import capture_line
 from actorflow.graph import Entry, Node
-from actorflow.ops import DTYPES, as_dtype, as_shape
+from actorflow.ops import DTYPES, as_dtype, as_shape, described
 from actorflow.symbol import compose, infer, json_format, show, storing
 from actorflow.symbol.arithmetic import Arithmetic
 from actorflow.symbol.binding import binder
@@ -81,10 +82,13 @@ class Symbol(Arithmetic):
         if isinstance(which, str):
             names = self.list_outputs()
             if names.count(which) != 1:
-                near = difflib.get_close_matches(which, names, 3)
+                near = [name for name in names if name.startswith(f"{which}_output")]
+                near = near or difflib.get_close_matches(which, names, 3)
                 hint = f"; did you mean {' or '.join(near)}?" if near else ""
                 count = names.count(which)
-                message = f"{self!r}: {count or 'no'} outputs are called {which!r}{hint}"
+                message = (
+                    f"{reprlib.repr(self)}: {count or 'no'} outputs are called {which!r}{hint}"
+                )
                 raise KeyError(message)
             which = names.index(which)
         if not isinstance(which, int):
@@ -143,7 +147,8 @@ class Symbol(Arithmetic):
 
         Args:
           args: the shapes of its arguments in their order, None where unknown; or
-          kwargs: by name.
+          kwargs: by name. A size of 0 is one, of an array without elements; in the shape that
+            `Variable` was given it is not known.
 
         Returns:
           The shapes of the arguments, the outputs and the auxiliary states; three times None if
@@ -235,6 +240,7 @@ class Symbol(Arithmetic):
           wrt: the names of the variables.
 
         Raises:
+          TypeError: `wrt` is one name, not a list of them.
           KeyError: it has no such argument.
           GradientError: an operator has no gradient, or a variable has none.
         """
@@ -415,7 +421,7 @@ def Group(symbols: Iterable[Symbol]) -> Symbol:  # noqa: N802 -- MXNet's name
     entries: list[Entry] = []
     for symbol in symbols:
         if not isinstance(symbol, Symbol):
-            message = f"Group: takes symbols, got {symbol!r}"
+            message = f"Group: takes symbols, got {described(symbol)}"
             raise TypeError(message)
         entries += symbol._entries
     if not entries:

@@ -18,13 +18,13 @@ def exp():
 
 def test_collections_of_arrays_are_collections():
     ones = [nd.ones(2)]
-    with pytest.raises(TypeError, match=r"^bind: args needs arrays in a list or by name, got a No"):
+    with pytest.raises(TypeError, match=r"^bind: args needs arrays in a list or by name, got No"):
         exp().bind(None, None)
-    with pytest.raises(TypeError, match=r"^bind: args needs .* got a NDArray"):
+    with pytest.raises(TypeError, match=r"^bind: args needs .* got an NDArray"):
         exp().bind(None, ones[0])
-    with pytest.raises(TypeError, match=r"^bind: args_grad needs .* got a int"):
+    with pytest.raises(TypeError, match=r"^bind: args_grad needs .* got 7"):
         exp().bind(None, ones, 7)
-    with pytest.raises(TypeError, match=r"^bind: aux_states needs .* got a str"):
+    with pytest.raises(TypeError, match=r"^bind: aux_states needs .* got 'mean'"):
         exp().bind(None, ones, aux_states="mean")
 
 

@@ -180,7 +180,9 @@ def test_arrays_have_to_fit():
     good = {"data": nd.ones((3, 4)), "fc_weight": nd.ones((2, 4)), "fc_bias": nd.ones((2,))}
     with pytest.raises(ValueError, match="args lacks fc_bias"):
         symbol.bind(af.cpu(), {name: good[name] for name in ("data", "fc_weight")})
-    with pytest.raises(ValueError, match="'weight', but there are data"):
+    with pytest.raises(
+        ValueError, match="'weight', but no such name is bound; did you mean fc_weight"
+    ):
         symbol.bind(af.cpu(), {**good, "weight": nd.ones((1,))})
     with pytest.raises(ShapeError, match=r"needs? \(2, 4\)"):
         symbol.bind(af.cpu(), {**good, "fc_weight": nd.ones((2, 5))})

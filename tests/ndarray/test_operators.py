@@ -176,9 +176,11 @@ def test_arrays_have_to_fit():
     data, weight, bias = nd.ones((2, 3)), nd.ones((4, 3)), nd.ones(4)
     with pytest.raises(TypeError, match=r"^FullyConnected: bias is missing; as it is, it takes"):
         nd.FullyConnected(data, weight, num_hidden=4)
-    with pytest.raises(TypeError, match=r"takes only data, weight as it is, got an NDArray too"):
+    with pytest.raises(
+        TypeError, match=r"takes only data, weight as it is, got an NDArray of shape \(4,\) too"
+    ):
         nd.FullyConnected(data, weight, bias, num_hidden=4, no_bias=True)
-    with pytest.raises(TypeError, match=r"^FullyConnected: weight needs to be an NDArray, got a"):
+    with pytest.raises(TypeError, match=r"^FullyConnected: weight needs to be an NDArray, got .1"):
         nd.FullyConnected(data, [1.0], bias, num_hidden=4)
     with pytest.raises(ShapeError, match=r"^FullyConnected: weight has shape \(4, 3\), but"):
         nd.FullyConnected(nd.ones((2, 5)), weight, bias, num_hidden=4)
