@@ -61,8 +61,14 @@ def __getattr__(name: str) -> object:
 
         return import_module("actorflow.recordio")
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 -- slow to import, rarely asked for
+        # Slow to import, rarely asked for.
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
-        return version("actorflow")
+        try:
+            return version("actorflow")
+        except PackageNotFoundError as error:
+            # Else help(actorflow), which asks for the version, would say this and nothing else.
+            message = "actorflow is used from its sources without being installed: no version"
+            raise AttributeError(message) from error
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)

@@ -28,7 +28,16 @@ from actorflow.engine import Engine, Resource, current_engine
 from actorflow.ndarray.array import NDArray
 from actorflow.ndarray.creation import ShapeLike, arange
 from actorflow.ndarray.invoke import check_out, make, push
-from actorflow.ops import DTypeLike, Normal, RandInt, Shuffle, Uniform, as_dtype, as_shape
+from actorflow.ops import (
+    DTypeLike,
+    Normal,
+    RandInt,
+    Shuffle,
+    Uniform,
+    as_dtype,
+    as_shape,
+    described,
+)
 
 if TYPE_CHECKING:
     from actorflow.device import Context
@@ -129,7 +138,10 @@ def seed(seed_state: int) -> None:
       TypeError: it is no integer.
       ValueError: it is negative.
     """
-    state = index(seed_state)
+    try:
+        state = index(seed_state)
+    except TypeError:
+        raise TypeError(f"seed: the seed is an integer, got {described(seed_state)}") from None
     if state < 0:
         raise ValueError(f"seed: the seed is not negative, got {seed_state}")
     _streams.reset(state)

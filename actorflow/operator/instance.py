@@ -8,7 +8,7 @@ import numpy as np
 
 from actorflow.device import is_poisoned, poison
 from actorflow.errors import VerificationError
-from actorflow.operator.loan import Loan
+from actorflow.operator.loan import Loan, how_called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -198,7 +198,8 @@ class MemoryInstance:
             with self._node.context:
                 function(**arguments)
         except BaseException as error:
-            error.add_note(f"actorflow: in {self._node.where(what)}")
+            how = how_called(error, function, arguments)
+            error.add_note(f"actorflow: in {self._node.where(what)}{how}")
             raise
 
 

@@ -8,19 +8,20 @@ everything that was pushed on them has to be done.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import VerificationError
 from actorflow.ndarray import Block, NDArray, empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actorflow.device import Context
     from actorflow.engine import Engine
     from actorflow.ops import Memory, Shape
 
-__all__ = ["Loan"]
+__all__ = ["Loan", "how_called"]
 
 
 class _Lent(Block):
@@ -119,7 +120,9 @@ class Loan:
         self._written = [block.data is not None for block in self._blocks]
         self._give_back()
         if failure is not None:
-            failure.add_note(f"actorflow: in {self._where}")
+            failure.add_note(
+                f"actorflow: in {self._where}{how_called(failure, function, arguments)}"
+            )
             raise failure
 
     def touched(self, arrays: Sequence[NDArray]) -> list[bool]:
@@ -150,3 +153,16 @@ class Loan:
 
 def _nothing() -> None:
     """Run as an operation that comes after all others on what it updates."""
+
+
+def how_called(
+    error: BaseException, function: Callable[..., object], arguments: Mapping[str, object]
+) -> str:
+    """How a user's method was called, if it failed because it does not take that; else nothing."""
+    if not isinstance(error, TypeError):
+        return ""
+    try:
+        inspect.signature(function).bind(**arguments)
+    except (TypeError, ValueError):
+        return f", which is called by keyword with {', '.join(arguments)}"
+    return ""

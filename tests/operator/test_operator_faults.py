@@ -318,3 +318,28 @@ def test_register_takes_props():
             register("test_wrong")(wrong)
     with pytest.raises(TypeError, match="register: takes a name"):
         register(CustomOpProp)
+
+
+def test_methods_that_take_something_else_are_told_how_they_are_called():
+    @register("test_other_methods")
+    class Prop(CustomOpProp):
+        def create_operator(self, ctx, in_shapes, in_dtypes):
+            class Other(CustomOp):
+                def forward(self, req, in_data, out_data):
+                    pass
+
+            return Other()
+
+    class Native(NumpyOp):
+        def forward(self, in_data):
+            pass
+
+    x = sym.Variable("x")
+    nets = {
+        "is_train, req, in_data, out_data, aux": sym.Custom(x, op_type="test_other_methods"),
+        "in_data, out_data": Native()(x),
+    }
+    for takes, net in nets.items():
+        with pytest.raises(TypeError) as caught:
+            net.simple_bind(x=(2,)).forward()[0].asnumpy()
+        assert f", which is called by keyword with {takes}" in "".join(caught.value.__notes__)
