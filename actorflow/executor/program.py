@@ -9,6 +9,7 @@ from actorflow.errors import ShapeError
 from actorflow.executor.message import STAGES, Message
 from actorflow.graph import (
     Entry,
+    Ordered,
     cut_segments,
     infer_shapes,
     infer_types,
@@ -77,28 +78,21 @@ class Program:
           least: the work that is worth a message, in microseconds.
         """
         self.shapes, self.types = shapes, types = _infer(heads, bound)
-        heads = optimise(heads, stages, shapes, types, fuse=fuse)
+        graph = optimise(heads, stages, shapes, types, fuse=fuse)
         self._bound = dict(bound)
         where: dict[Node, Any] | None = None
         if any(other != context for other in groups.values()):
-            heads, where = self._place(heads, targets, groups, context)
-        self._targets = dict(zip(heads, targets, strict=True))
+            placed, where = self._place(graph.heads, targets, groups, context)
+            graph = Ordered.of(placed, stages)
+        self._targets = dict(zip(graph.heads, targets, strict=True))
         self._learns = learns
-        self.order: list[Node] = []
-        ends: list[int] = []
-        done = 0
-        every: list[Node] = []
-        for count in stages:
-            done += count
-            every = topological(heads[:done])
-            self.order = [node for node in every if node.operator is not None]
-            ends.append(len(self.order))
-        self.segments = cut_segments(
-            self.order, ends, set(heads), self._work, where, context, least
-        )
+        every, owned = graph.order, set(graph.heads)
+        self.order = [node for node in every if node.operator is not None]
+        ends = [sum(node.operator is not None for node in every[:end]) for end in graph.ends]
+        self.segments = cut_segments(self.order, ends, owned, self._work, where, context, least)
         self.shares = len(self.segments) > len(ends)
         itemsizes = {entry: dtype.itemsize for entry, dtype in types.items()}
-        self.plan: MemoryPlan = plan_memory(every, shapes, itemsizes, set(heads), self.segments)
+        self.plan: MemoryPlan = plan_memory(every, shapes, itemsizes, owned, self.segments)
         self.wants = {node: wants for node in self.order if (wants := self._wants(node))}
         needs = [
             max((room(self.wants[node]) for node in each.nodes if node in self.wants), default=0)

@@ -63,6 +63,7 @@ class _Inference:
 
     def __init__(self, known: Mapping[Node, Any], what: str) -> None:
         self.what = what
+        self.by_shape = what == "shape"
         self.known: dict[Entry, Any] = {
             Entry(node, 0): value for node, value in known.items() if node.is_variable
         }
@@ -75,11 +76,12 @@ class _Inference:
     def run(self, order: Sequence[Node], otherwise: Mapping[Node, Any]) -> dict[Entry, Any]:
         # Most graphs are complete after one walk.
         left = [node for node in order if node.operator is not None and not self._visit(node)]
-        self.left = dict.fromkeys(left, False)
-        for node in left:
-            for entry in (*node.inputs, *node.entries()):
-                self.touching.setdefault(entry, []).append(node)
-        self._spread()
+        if left:
+            self.left = dict.fromkeys(left, False)
+            for node in left:
+                for entry in (*node.inputs, *node.entries()):
+                    self.touching.setdefault(entry, []).append(node)
+            self._spread()
         for node, value in otherwise.items():
             entry = Entry(node, 0)
             if entry not in self.known:
@@ -110,19 +112,24 @@ class _Inference:
         operator = node.operator
         assert operator is not None  # noqa: S101 -- variables are not visited
         known = self.known
-        given = [known.get(entry) for entry in node.inputs]
-        rule = operator.infer_shape if self.what == "shape" else operator.infer_type
+        given = tuple([known.get(entry) for entry in node.inputs])
+        rule = operator.infer_shape if self.by_shape else operator.infer_type
         try:
             inputs, outputs = rule(*given)
         except Exception as error:  # the rule of an operator that a user wrote may raise any
             self._explain(error, node, operator)
             raise
         complete = True
-        for entry, value, before in zip(node.inputs, inputs, given, strict=True):
-            if value is None:
-                complete = False
-            elif value is not before:
-                self._learn(node, entry, value)
+        if inputs == given:
+            for value in given:
+                if value is None:
+                    complete = False
+        else:
+            for entry, value, before in zip(node.inputs, inputs, given, strict=True):
+                if value is None:
+                    complete = False
+                elif value is not before:
+                    self._learn(node, entry, value)
         for entry, value in zip(node.entries(), outputs, strict=True):
             if value is None:
                 complete = False

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.graph.fold import drop_neutral, fold_constants
+from actorflow.graph.fold import dropping_neutral, folding
 from actorflow.graph.fuse import fuse_elementwise, fuse_layers
-from actorflow.graph.rewrite import drop_identities, own_heads, share_common
+from actorflow.graph.node import Ordered, first_of, rebuild, topological
+from actorflow.graph.rewrite import dropping_identities, own_heads, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorflow.graph.node import Entry
+
+    Known = dict[Entry, Any]
 
 __all__ = ["optimise"]
 
@@ -23,7 +26,7 @@ def optimise(
     types: dict[Entry, Any],
     *,
     fuse: bool = True,
-) -> list[Entry]:
+) -> Ordered:
     """Make a graph one that computes the same with less.
 
     Args:
@@ -35,15 +38,25 @@ def optimise(
         name is still there.
 
     Returns:
-      The new heads.
+      The new graph.
     """
-    heads = share_common(heads, shapes, types)
+    graph = Ordered.of(_simplified(heads, shapes, types, fold=fuse), stages)
+    graph = own_heads(graph, shapes, types)
     if fuse:
-        heads = fold_constants(heads, shapes, types)
-        heads = drop_neutral(heads, shapes, types)
-    heads = drop_identities(heads, shapes, types)
-    heads = own_heads(heads, shapes, types, stages)
-    if fuse:
-        heads = fuse_layers(heads, stages, shapes, types)
-        heads = fuse_elementwise(heads, stages, shapes, types)
-    return heads
+        graph = fuse_layers(graph, shapes, types)
+        graph = fuse_elementwise(graph, shapes, types)
+    return graph
+
+
+def _simplified(heads: Sequence[Entry], shapes: Known, types: Known, *, fold: bool) -> list[Entry]:
+    """Apply the rules that look at one node at a time, all in one walk.
+
+    To walk through a graph and to make nodes takes longer than the rules.
+    """
+    order = topological(heads)
+    rules = [dropping_identities(shapes, types)]
+    if fold:
+        rules += [dropping_neutral(shapes, types), sharing(folding(order, shapes, types))]
+    else:
+        rules.append(sharing())
+    return rebuild(heads, first_of(*rules), shapes, types, order)
