@@ -120,16 +120,13 @@ class _Inference:
             self._explain(error, node, operator)
             raise
         complete = True
-        if inputs == given:
-            for value in given:
-                if value is None:
-                    complete = False
-        else:
-            for entry, value, before in zip(node.inputs, inputs, given, strict=True):
-                if value is None:
-                    complete = False
-                elif value is not before:
-                    self._learn(node, entry, value)
+        for entry, value, before in zip(node.inputs, inputs, given, strict=True):
+            if value is before and value is not None:  # as nearly always
+                continue
+            if value is None:
+                complete = False
+            else:
+                self._learn(node, entry, value)
         for entry, value in zip(node.entries(), outputs, strict=True):
             if value is None:
                 complete = False
