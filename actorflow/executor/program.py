@@ -17,7 +17,6 @@ from actorflow.graph import (
     optimise,
     plan_memory,
     plan_scratch,
-    topological,
 )
 from actorflow.ndarray import empty
 from actorflow.ops import Constant, CrossDeviceCopy, room
@@ -53,11 +52,10 @@ class Program:
 
     def __init__(
         self,
-        heads: Sequence[Entry],
+        graph: Ordered,
         targets: Sequence[NDArray],
         bound: Mapping[Node, NDArray],
         context: Context,
-        stages: Sequence[int],
         *,
         fuse: bool,
         groups: Mapping[str, Context],
@@ -67,23 +65,22 @@ class Program:
         """Compile.
 
         Args:
-          heads: what is computed.
+          graph: what is computed: forward, and perhaps backward.
           targets: the array that each head is written to.
           bound: the arrays of all variables.
           context: where what belongs to no group is computed.
-          stages: how many of the heads each stage computes: forward, and perhaps backward.
           fuse: whether constants are folded and operators fused.
           groups: the context of each group.
           learns: whether auxiliary states are updated.
           least: the work that is worth a message, in microseconds.
         """
-        self.shapes, self.types = shapes, types = _infer(heads, bound)
-        graph = optimise(heads, stages, shapes, types, fuse=fuse)
+        self.shapes, self.types = shapes, types = _infer(graph.order, bound)
+        graph = optimise(graph, shapes, types, fuse=fuse)
         self._bound = dict(bound)
         where: dict[Node, Any] | None = None
         if any(other != context for other in groups.values()):
             placed, where = self._place(graph.heads, targets, groups, context)
-            graph = Ordered.of(placed, stages)
+            graph = Ordered.of(placed, graph.stages)
         self._targets = dict(zip(graph.heads, targets, strict=True))
         self._learns = learns
         every, owned = graph.order, set(graph.heads)
@@ -264,9 +261,8 @@ class Program:
 
 
 def _infer(
-    heads: Sequence[Entry], bound: Mapping[Node, NDArray]
+    order: Sequence[Node], bound: Mapping[Node, NDArray]
 ) -> tuple[dict[Entry, Shape], dict[Entry, np.dtype[Any]]]:
-    order = topological(heads)
     shapes = infer_shapes(order, {node: each.shape for node, each in bound.items()})
     types = infer_types(order, {node: each._block.dtype for node, each in bound.items()})
     for node in order:

@@ -22,6 +22,7 @@ def gradient(
     head_grads: Sequence[Entry | None],
     wrt: Iterable[Node],
     mirror: Mirror | None = None,
+    order: Sequence[Node] | None = None,
 ) -> dict[Node, Entry | None]:
     """Build the gradients of variables.
 
@@ -34,6 +35,7 @@ def gradient(
         gradient through this head.
       wrt: the variables.
       mirror: what to compute again rather than to keep; None for nothing.
+      order: the nodes as `topological` gives them, if somebody has them.
 
     Returns:
       For each variable the entry that is its gradient; None where no head depends on it.
@@ -42,7 +44,7 @@ def gradient(
       GradientError: an operator on the way has no gradient.
     """
     wrt = list(wrt)
-    order = topological(heads)
+    order = topological(heads) if order is None else order
     needed = _leads_to(order, set(wrt))
     grads: dict[Entry, list[Entry]] = {}
     roots = set()

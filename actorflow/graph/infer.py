@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from actorflow.engine import describe_site
 from actorflow.errors import DTypeError, ShapeError
 from actorflow.graph.node import Entry, Node
+from actorflow.ops import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
 
-    from actorflow.ops import Operator, Shape
+    from actorflow.ops import Shape
 
 __all__ = ["infer_shapes", "infer_types"]
 
@@ -58,6 +59,11 @@ def infer_types(
     return _Inference(known, "data type").run(order, otherwise or {})
 
 
+def _goes_forward(operator: Operator | None) -> bool:
+    """Whether its rule for data types says nothing of its inputs."""
+    return operator is None or type(operator).infer_type is Operator.infer_type
+
+
 class _Inference:
     """One run of inference: what is known so far."""
 
@@ -74,6 +80,10 @@ class _Inference:
         self.touching: dict[Entry, list[Node]] = {}
 
     def run(self, order: Sequence[Node], otherwise: Mapping[Node, Any]) -> dict[Entry, Any]:
+        if otherwise and all(_goes_forward(node.operator) for node in order):
+            # No guess follows from another one.
+            for node, value in otherwise.items():
+                self.known.setdefault(Entry(node, 0), value)
         # Most graphs are complete after one walk.
         left = [node for node in order if node.operator is not None and not self._visit(node)]
         if left:
