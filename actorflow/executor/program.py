@@ -19,7 +19,7 @@ from actorflow.graph import (
     plan_scratch,
 )
 from actorflow.ndarray import empty
-from actorflow.ops import Constant, CrossDeviceCopy, room
+from actorflow.ops import Constant, CrossDeviceCopy, Operator, room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,13 +74,17 @@ class Program:
           learns: whether auxiliary states are updated.
           least: the work that is worth a message, in microseconds.
         """
-        self.shapes, self.types = shapes, types = _infer(graph.order, bound)
+        shapes, types = _infer(graph.order, bound)
         graph = optimise(graph, shapes, types, fuse=fuse)
         self._bound = dict(bound)
         where: dict[Node, Any] | None = None
         if any(other != context for other in groups.values()):
-            placed, where = self._place(graph.heads, targets, groups, context)
+            placed, where = self._place(graph.heads, targets, groups, context, shapes, types)
             graph = Ordered.of(placed, graph.stages)
+        # Of what is still there: the others would keep nodes that nobody needs any more.
+        live = [entry for node in graph.order for entry in node.entries()]
+        self.shapes = shapes = {entry: shapes[entry] for entry in live}
+        self.types = types = {entry: types[entry] for entry in live}
         self._targets = dict(zip(graph.heads, targets, strict=True))
         self._learns = learns
         every, owned = graph.order, set(graph.heads)
@@ -107,6 +111,8 @@ class Program:
         targets: Sequence[NDArray],
         groups: Mapping[str, Context],
         context: Context,
+        shapes: dict[Entry, Shape],
+        types: dict[Entry, np.dtype[Any]],
     ) -> tuple[list[Entry], dict[Node, Any]]:
         return insert_copies(
             heads,
@@ -114,8 +120,8 @@ class Program:
             groups,
             {node: each.context for node, each in self._bound.items()},
             context,
-            self.shapes,
-            self.types,
+            shapes,
+            types,
         )
 
     # -- Values --------------------------------------------------------------------------------
@@ -149,6 +155,8 @@ class Program:
 
     def _wants(self, node: Node) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         assert node.operator is not None  # noqa: S101 -- only operators are in the order
+        if type(node.operator).scratch is Operator.scratch:  # none
+            return ()
         shapes = [self.shapes[entry] for entry in node.inputs]
         return node.operator.scratch(shapes, [self.types[entry] for entry in node.inputs])
 
@@ -227,10 +235,12 @@ class Program:
         reads: dict[Any, None] = {}
         writes: dict[Any, None] = {}
         places, shares = self.plan.places, self.shares
+        seen: set[Entry] = set()  # a second look at a variable finds the same
         for node in segment.nodes:
             for entry in node.inputs:
                 place = places[entry]
-                if shares or place.buffer is None:
+                if (shares or place.buffer is None) and entry not in seen:
+                    seen.add(entry)
                     key = self._whose(place)
                     if key is not None and key not in writes:
                         reads[key] = None

@@ -59,11 +59,6 @@ def infer_types(
     return _Inference(known, "data type").run(order, otherwise or {})
 
 
-def _goes_forward(operator: Operator | None) -> bool:
-    """Whether its rule for data types says nothing of its inputs."""
-    return operator is None or type(operator).infer_type is Operator.infer_type
-
-
 class _Inference:
     """One run of inference: what is known so far."""
 
@@ -80,7 +75,9 @@ class _Inference:
         self.touching: dict[Entry, list[Node]] = {}
 
     def run(self, order: Sequence[Node], otherwise: Mapping[Node, Any]) -> dict[Entry, Any]:
-        if otherwise and all(_goes_forward(node.operator) for node in order):
+        if otherwise and all(
+            node.operator is None or self._goes_forward(node.operator) for node in order
+        ):
             # No guess follows from another one.
             for node, value in otherwise.items():
                 self.known.setdefault(Entry(node, 0), value)
@@ -99,6 +96,12 @@ class _Inference:
                 self.news.append(entry)
                 self._spread()
         return self.known
+
+    def _goes_forward(self, operator: Operator) -> bool:
+        """Whether an operator has the usual rule, which says nothing of its inputs."""
+        if self.by_shape:
+            return type(operator).infer_shape is Operator.infer_shape
+        return type(operator).infer_type is Operator.infer_type
 
     def _spread(self) -> None:
         """Visit the nodes that may learn from the news, until there are none."""
@@ -130,13 +133,12 @@ class _Inference:
             self._explain(error, node, operator)
             raise
         complete = True
-        for entry, value, before in zip(node.inputs, inputs, given, strict=True):
-            if value is before and value is not None:  # as nearly always
-                continue
-            if value is None:
-                complete = False
-            else:
-                self._learn(node, entry, value)
+        if not self._goes_forward(operator):
+            for entry, value, before in zip(node.inputs, inputs, given, strict=True):
+                if value is None:
+                    complete = False
+                elif value is not before:
+                    self._learn(node, entry, value)
         for entry, value in zip(node.entries(), outputs, strict=True):
             if value is None:
                 complete = False

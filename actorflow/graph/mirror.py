@@ -64,6 +64,11 @@ class Mirror:
         self._chosen = {node: index for index, node in enumerate(order) if node in chosen}
         self._copies: dict[Node, Node] = {}
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is computed again."""
+        return not self._chosen
+
     def again(self, entry: Entry, above: Entry) -> Entry:
         """What a gradient takes in the place of a value.
 

@@ -219,10 +219,11 @@ def rebuild(
             entries = own if inputs == node.inputs else moved(node, inputs).entries()
         new[node] = entries
         if entries is not own:
-            for each in notes:
-                for before, after in zip(own, entries, strict=True):
-                    if before in each:
-                        each[after] = each[before]
+            for before, after in zip(own, entries, strict=True):
+                for each in notes:
+                    value = each.get(before)
+                    if value is not None:
+                        each[after] = value
     return [new[head.node][head.output] for head in heads]
 
 
