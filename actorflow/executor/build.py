@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow import settings
 from actorflow.errors import ShapeError
-from actorflow.graph import Entry, Mirror, Node, gradient, infer_shapes, infer_types, topological
+from actorflow.graph import (
+    Entry,
+    Mirror,
+    Node,
+    Ordered,
+    gradient,
+    infer_shapes,
+    infer_types,
+    topological,
+)
 from actorflow.graph.rewrite import for_binding, for_inference, log_of_softmax
 from actorflow.ops import ELEMENTWISE, ZerosLike
 
@@ -102,8 +111,9 @@ def backward_heads(
         above[index] = Entry(node, 0)
     everything = settings.read_flag("AF_BACKWARD_DO_MIRROR")
     step = settings.read_number("AF_BACKWARD_MIRROR_STEP", 100)
-    mirror = Mirror(heads, everything=everything, step=step)
-    found = gradient(heads, above, list(wanted), mirror)
+    order = topological(heads)
+    mirror = Mirror(heads, order, everything=everything, step=step)
+    found = gradient(heads, above, list(wanted), mirror, order)
     grads = []
     sums = {}
     for node, (req, _) in wanted.items():
@@ -120,11 +130,11 @@ def backward_heads(
     return grads, sums
 
 
-def needed_grads(head_grads: Mapping[Node, int], grads: Sequence[Entry]) -> dict[Node, int]:
+def needed_grads(head_grads: Mapping[Node, int], graph: Ordered) -> dict[Node, int]:
     """Those gradients of heads that the gradients of arguments depend on.
 
     Through other heads none comes: what leads to them stops it, or leads to no argument that is
     to have one.
     """
-    taken = set(topological(grads))
+    taken = set(graph.order)
     return {node: head for node, head in head_grads.items() if node in taken}

@@ -20,6 +20,7 @@ from actorflow.executor.build import (
 )
 from actorflow.executor.pool import Pool
 from actorflow.executor.program import Program
+from actorflow.graph import Ordered
 from actorflow.ndarray import NDArray, empty, stream, zeros
 from actorflow.ops import described, meant, prod
 from actorflow.settings import read_choice, read_number
@@ -369,26 +370,25 @@ class Executor:
 
     def _predict(self, *, fuse: bool) -> Program:
         heads = inference_heads(self._heads, fuse=fuse)
-        return self._compiled(heads, self.outputs, self._bound(), [len(heads)], fuse=fuse)
+        graph = Ordered.of(heads, [len(heads)])
+        return self._compiled(graph, self.outputs, self._bound(), fuse=fuse)
 
     def _compiled(
         self,
-        heads: Sequence[Entry],
+        graph: Ordered,
         targets: Sequence[NDArray],
         bound: Mapping[Node, NDArray],
-        stages: Sequence[int],
         *,
         fuse: bool,
     ) -> Program:
         return Program(
-            heads,
+            graph,
             targets,
             bound,
             self.context,
-            stages,
             fuse=fuse,
             groups=self._groups,
-            learns=len(stages) > 1,
+            learns=len(graph.stages) > 1,
             least=self._least,
         )
 
@@ -403,19 +403,19 @@ class Executor:
         }
         heads, head_grads = training_heads(self._heads, fuse=fuse)
         grads, sums = backward_heads(heads, head_grads, wanted)
-        for node, head in needed_grads(head_grads, grads).items():
+        # Those of the last layers first: so each is computed as soon as it can be, and what it
+        # needs is not kept for long.
+        grads.reverse()
+        graph = Ordered.of([*heads, *grads], [len(heads), len(grads)])
+        for node, head in needed_grads(head_grads, graph).items():
             if head not in self._out_grads:
                 output = self.outputs[head]
                 made = empty(output.shape, output.context, output._block.dtype)
                 self._out_grads[head] = made
             bound[node] = self._out_grads[head]
         bound.update({node: wanted[of][1] for node, of in sums.items()})
-        # Those of the last layers first: so each is computed as soon as it can be, and what it
-        # needs is not kept for long.
-        grads.reverse()
         targets = [*self.outputs, *reversed([grad for _, grad in wanted.values()])]
-        stages = [len(heads), len(grads)]
-        return self._compiled([*heads, *grads], targets, bound, stages, fuse=fuse)
+        return self._compiled(graph, targets, bound, fuse=fuse)
 
     def reshape(
         self,

@@ -9,6 +9,7 @@ from actorflow.errors import ShapeError
 from actorflow.executor.message import STAGES, Message
 from actorflow.graph import (
     Entry,
+    Ordered,
     cut_segments,
     infer_shapes,
     infer_types,
@@ -16,10 +17,9 @@ from actorflow.graph import (
     optimise,
     plan_memory,
     plan_scratch,
-    topological,
 )
 from actorflow.ndarray import empty
-from actorflow.ops import Constant, Copy, CrossDeviceCopy, room
+from actorflow.ops import Constant, Copy, CrossDeviceCopy, Operator, room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,11 +52,10 @@ class Program:
 
     def __init__(
         self,
-        heads: Sequence[Entry],
+        graph: Ordered,
         targets: Sequence[NDArray],
         bound: Mapping[Node, NDArray],
         context: Context,
-        stages: Sequence[int],
         *,
         fuse: bool,
         groups: Mapping[str, Context],
@@ -66,39 +65,35 @@ class Program:
         """Compile.
 
         Args:
-          heads: what is computed.
+          graph: what is computed: forward, and perhaps backward.
           targets: the array that each head is written to.
           bound: the arrays of all variables.
           context: where what belongs to no group is computed.
-          stages: how many of the heads each stage computes: forward, and perhaps backward.
           fuse: whether constants are folded and operators fused.
           groups: the context of each group.
           learns: whether auxiliary states are updated.
           least: the work that is worth a message, in microseconds.
         """
-        self.shapes, self.types = shapes, types = _infer(heads, bound)
-        heads = optimise(heads, stages, shapes, types, fuse=fuse)
+        shapes, types = _infer(graph.order, bound)
+        graph = optimise(graph, shapes, types, fuse=fuse)
         self._bound = dict(bound)
         where: dict[Node, Any] | None = None
         if any(other != context for other in groups.values()):
-            heads, where = self._place(heads, targets, groups, context)
-        self._targets = dict(zip(heads, targets, strict=True))
+            placed, where = self._place(graph.heads, targets, groups, context, shapes, types)
+            graph = Ordered.of(placed, graph.stages)
+        # Of what is still there: the others would keep nodes that nobody needs any more.
+        live = [entry for node in graph.order for entry in node.entries()]
+        self.shapes = shapes = {entry: shapes[entry] for entry in live}
+        self.types = types = {entry: types[entry] for entry in live}
+        self._targets = dict(zip(graph.heads, targets, strict=True))
         self._learns = learns
-        self.order: list[Node] = []
-        ends: list[int] = []
-        done = 0
-        every: list[Node] = []
-        for count in stages:
-            done += count
-            every = topological(heads[:done])
-            self.order = [node for node in every if node.operator is not None]
-            ends.append(len(self.order))
-        self.segments = cut_segments(
-            self.order, ends, set(heads), self._work, where, context, least
-        )
+        every, owned = graph.order, set(graph.heads)
+        self.order = [node for node in every if node.operator is not None]
+        ends = [sum(node.operator is not None for node in every[:end]) for end in graph.ends]
+        self.segments = cut_segments(self.order, ends, owned, self._work, where, context, least)
         self.shares = len(self.segments) > len(ends)
         itemsizes = {entry: dtype.itemsize for entry, dtype in types.items()}
-        self.plan: MemoryPlan = plan_memory(every, shapes, itemsizes, set(heads), self.segments)
+        self.plan: MemoryPlan = plan_memory(every, shapes, itemsizes, owned, self.segments)
         self.wants = {node: wants for node in self.order if (wants := self._wants(node))}
         needs = [
             max((room(self.wants[node]) for node in each.nodes if node in self.wants), default=0)
@@ -116,6 +111,8 @@ class Program:
         targets: Sequence[NDArray],
         groups: Mapping[str, Context],
         context: Context,
+        shapes: dict[Entry, Shape],
+        types: dict[Entry, np.dtype[Any]],
     ) -> tuple[list[Entry], dict[Node, Any]]:
         return insert_copies(
             heads,
@@ -123,8 +120,8 @@ class Program:
             groups,
             {node: each.context for node, each in self._bound.items()},
             context,
-            self.shapes,
-            self.types,
+            shapes,
+            types,
         )
 
     # -- Values --------------------------------------------------------------------------------
@@ -158,6 +155,8 @@ class Program:
 
     def _wants(self, node: Node) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         assert node.operator is not None  # noqa: S101 -- only operators are in the order
+        if type(node.operator).scratch is Operator.scratch:  # none
+            return ()
         shapes = [self.shapes[entry] for entry in node.inputs]
         return node.operator.scratch(shapes, [self.types[entry] for entry in node.inputs])
 
@@ -236,10 +235,12 @@ class Program:
         reads: dict[Any, None] = {}
         writes: dict[Any, None] = {}
         places, shares = self.plan.places, self.shares
+        seen: set[Entry] = set()  # a second look at a variable finds the same
         for node in segment.nodes:
             for entry in node.inputs:
                 place = places[entry]
-                if shares or place.buffer is None:
+                if (shares or place.buffer is None) and entry not in seen:
+                    seen.add(entry)
                     key = self._whose(place)
                     if key is not None and key not in writes:
                         reads[key] = None
@@ -270,9 +271,8 @@ class Program:
 
 
 def _infer(
-    heads: Sequence[Entry], bound: Mapping[Node, NDArray]
+    order: Sequence[Node], bound: Mapping[Node, NDArray]
 ) -> tuple[dict[Entry, Shape], dict[Entry, np.dtype[Any]]]:
-    order = topological(heads)
     shapes = infer_shapes(order, {node: each.shape for node, each in bound.items()})
     types = infer_types(order, {node: each._block.dtype for node, each in bound.items()})
     for node in order:

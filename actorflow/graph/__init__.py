@@ -4,7 +4,7 @@ from actorflow.graph.gradient import gradient
 from actorflow.graph.infer import infer_shapes, infer_types
 from actorflow.graph.memory import MemoryPlan, Place, plan_memory, plan_scratch
 from actorflow.graph.mirror import Mirror
-from actorflow.graph.node import Entry, Node, rebuild, stages_of, topological, users, variables
+from actorflow.graph.node import Entry, Node, Ordered, rebuild, topological, users, variables
 from actorflow.graph.optimise import optimise
 from actorflow.graph.placement import insert_copies, spread_groups
 from actorflow.graph.segments import Segment, cut_segments
@@ -14,6 +14,7 @@ __all__ = [
     "MemoryPlan",
     "Mirror",
     "Node",
+    "Ordered",
     "Place",
     "Segment",
     "cut_segments",
@@ -26,7 +27,6 @@ __all__ = [
     "plan_scratch",
     "rebuild",
     "spread_groups",
-    "stages_of",
     "topological",
     "users",
     "variables",

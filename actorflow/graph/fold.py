@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from actorflow.graph.node import Entry, Node, rebuild, topological
+from actorflow.graph.node import Node, rebuild, topological
 from actorflow.ops import (
     ELEMENTWISE,
     Constant,
+    Elementwise,
     Full,
     OnesLike,
     WithScalar,
@@ -19,13 +20,14 @@ from actorflow.ops import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from actorflow.graph.node import Entry, Rule
     from actorflow.ops import Memory, Operator
 
     Known = dict[Entry, Any]
 
-__all__ = ["LIMIT", "drop_neutral", "fold_constants"]
+__all__ = ["LIMIT", "drop_neutral", "dropping_neutral", "fold_constants", "folding"]
 
 LIMIT: Final = 1 << 20
 """Bytes of the largest array that is kept. A constant lies in memory for as long as the executor,
@@ -43,25 +45,29 @@ def fold_constants(heads: Sequence[Entry], shapes: Known, types: Known) -> list[
 
     An operator that reads no elements of an input, as `zeros_like`, does not depend on it.
     """
+    order = topological(heads)
+    return rebuild(heads, folding(order, shapes, types), shapes, types, order)
+
+
+def folding(order: Iterable[Node], shapes: Known, types: Known) -> Rule:
+    """`fold_constants` as a rule for `rebuild`, for a graph with these nodes."""
     # A state is written by its operator.
-    states = {entry for node in topological(heads) for entry in node.states()}
+    states = {entry for node in order for entry in node.states()}
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
         operator = node.operator
-        if operator is None or not _is_foldable(operator) or not states.isdisjoint(node.entries()):
+        if operator is None or not _is_foldable(operator, inputs):
             return None
-        given = [
-            _Unread if name in operator.unread else entry.node.operator
-            for name, entry in zip(operator.inputs, inputs, strict=True)
-        ]
-        if not all(each is _Unread or isinstance(each, Constant) for each in given):
+        if not states.isdisjoint(node.entries()):
             return None
         every = (*node.inputs, *node.entries())
         if any(prod(shapes[each]) * types[each].itemsize > LIMIT for each in every):
             return None
         arrays: list[Memory] = [
-            each.value if isinstance(each, Constant) else np.empty(shapes[entry], types[entry])
-            for each, entry in zip(given, node.inputs, strict=True)
+            source.node.operator.value
+            if isinstance(source.node.operator, Constant)
+            else np.empty(shapes[entry], types[entry])  # it is not read
+            for source, entry in zip(inputs, node.inputs, strict=True)
         ]
         try:
             found = eager.apply(operator, *arrays)
@@ -72,17 +78,20 @@ def fold_constants(heads: Sequence[Entry], shapes: Known, types: Known) -> list[
             for entry, value in zip(node.entries(), found, strict=True)
         )
 
-    return rebuild(heads, change, shapes, types)
+    return change
 
 
-def _is_foldable(operator: Operator) -> bool:
-    """Whether it gives the same whenever it is run, and nothing has to be done about it anyway."""
-    changes = operator.draws or operator.auxiliary or operator.has_instances
-    return not (changes or operator.is_loss or isinstance(operator, Constant))
-
-
-class _Unread:
-    """In the place of an operator whose output is not read."""
+def _is_foldable(operator: Operator, inputs: tuple[Entry, ...]) -> bool:
+    """Whether it depends on constants alone, and nothing has to be done about it anyway."""
+    if operator.draws or operator.auxiliary or operator.has_instances or operator.is_loss:
+        return False
+    unread = operator.unread
+    for place, entry in enumerate(inputs):
+        if not isinstance(entry.node.operator, Constant) and (
+            not unread or operator.inputs[place] not in unread
+        ):
+            return False
+    return not isinstance(operator, Constant)
 
 
 def _constant(name: str, node: Node, value: Memory) -> Entry:
@@ -97,17 +106,23 @@ def drop_neutral(heads: Sequence[Entry], shapes: Known, types: Known) -> list[En
     for integers alone: with floats, -0.0 + 0 is 0.0. Nor is the power of 1 left out for floats,
     which libraries may round.
     """
+    return rebuild(heads, dropping_neutral(shapes, types), shapes, types)
+
+
+def dropping_neutral(shapes: Known, types: Known) -> Rule:
+    """`drop_neutral` as a rule for `rebuild`."""
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
-        if node.operator is None:
+        operator = node.operator
+        if not isinstance(operator, WithScalar | Elementwise):
             return None
-        out = Entry(node, 0)
-        found = _same_as(node.operator, inputs, floats=types[out].kind == "f")
+        (out,) = node.entries()
+        found = _same_as(operator, inputs, floats=types[out].kind == "f")
         if found is None or shapes[found] != shapes[out] or types[found] != types[out]:
             return None
         return (found,)
 
-    return rebuild(heads, change, shapes, types)
+    return change
 
 
 def _same_as(operator: Operator, inputs: tuple[Entry, ...], *, floats: bool) -> Entry | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import numpy as np
 
-from actorflow.graph.node import Entry, Node, rebuild, stages_of, topological, users
+from actorflow.graph.node import Entry, Node, Ordered, moved, rebuild, users
 from actorflow.ops import Activated, Constant, Convolution, FullyConnected, Fused, Step, prod
 
 if TYPE_CHECKING:
@@ -32,23 +32,24 @@ the others keep their memory: a sum of a hundred products would need a hundred b
 
 _NAMED: Final = 4  # operators that a group's name names
 
+_LAYERS: Final = (FullyConnected, Convolution)
+
 _FLOAT16: Final = np.dtype(np.float16)
 
 
-def fuse_layers(
-    heads: Sequence[Entry], stages: Sequence[int], shapes: Known, types: Known
-) -> list[Entry]:
+def fuse_layers(graph: Ordered, shapes: Known, types: Known) -> Ordered:
     """Let a layer apply the function of its output that follows, where nobody else takes that.
 
     The function's gradient has to need the function's output alone, then; that of relu, sigmoid,
     tanh and softsign does. float16 stays out: layers compute it in float32, and the function would
     see what has not been rounded.
     """
-    del stages  # who alone takes something runs in the same stage
-    order = topological(heads)
+    order = graph.order
+    if not any(isinstance(node.operator, _LAYERS) for node in order):
+        return graph
     taken = users(order)
     states = _states(order)
-    headed = set(heads)
+    headed = set(graph.heads)
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
         operator = node.operator
@@ -57,7 +58,7 @@ def fuse_layers(
         before, out = node.inputs[0], Entry(node, 0)
         layer = inputs[0].node
         if (
-            not isinstance(layer.operator, FullyConnected | Convolution)
+            not isinstance(layer.operator, _LAYERS)
             or ("data", operator.outputs[0]) not in operator.inplace
             or len(taken[before]) > 1
             or before in headed
@@ -71,7 +72,8 @@ def fuse_layers(
         name = f"{layer.name}+{node.name}"
         return Node(made, name, layer.inputs, node.attributes, node.site).entries()
 
-    return rebuild(heads, change, shapes, types)
+    # Who alone takes something runs in the same stage.
+    return Ordered.of(rebuild(graph.heads, change, shapes, types, order), graph.stages)
 
 
 @attrs.define
@@ -91,9 +93,7 @@ class _Group:
     waiting: set[Entry]
 
 
-def fuse_elementwise(
-    heads: Sequence[Entry], stages: Sequence[int], shapes: Known, types: Known
-) -> list[Entry]:
+def fuse_elementwise(graph: Ordered, shapes: Known, types: Known) -> Ordered:
     """Make one operator of each group of element-wise ones on arrays of one shape.
 
     An operator joins the group of those that take its value in its own stage, if that is one group.
@@ -102,14 +102,16 @@ def fuse_elementwise(
     of their own any more.
 
     Args:
-      heads: the heads of all stages.
-      stages: how many of them each stage has.
+      graph: the graph.
       shapes, types: of all entries.
     """
-    order = topological(heads)
+    order = graph.order
+    # What has few elements is in no group.
+    if all(prod(shape) < LEAST for shape in set(shapes.values())):
+        return graph
     taken = users(order)
     states = _states(order)
-    stage_of = stages_of(heads, stages)
+    stage_of = graph.stage_of()
     group_of: dict[Node, _Group] = {}
     for node in reversed(order):
         operator = node.operator
@@ -135,12 +137,15 @@ def fuse_elementwise(
         found.members.append(node)
         found.waiting = (found.waiting - {entry}) | waiting
         group_of[node] = found
+    if all(len(group.members) == 1 for group in group_of.values()):
+        return graph
     wanted = {
         entry
         for entry, takers in taken.items()
         if any(group_of.get(user) is not group_of.get(entry.node) for user in takers)
     }
-    return _rebuilt(heads, order, group_of, wanted | set(heads), shapes, types)
+    wanted.update(graph.heads)
+    return Ordered.of(_rebuilt(graph, group_of, wanted, shapes, types), graph.stages)
 
 
 def _group_name(node: Node) -> str | None:
@@ -168,8 +173,7 @@ def _is_eligible(node: Node, operator: Operator, shapes: Known, states: set[Entr
 
 
 def _rebuilt(
-    heads: Sequence[Entry],
-    order: Sequence[Node],
+    graph: Ordered,
     group_of: dict[Node, _Group],
     wanted: set[Entry],
     shapes: Known,
@@ -177,13 +181,11 @@ def _rebuilt(
 ) -> list[Entry]:
     """The graph with a node for each group, in the place of its last member."""
     new: dict[Entry, Entry] = {}
-    for node in order:
+    for node in graph.order:
         group = group_of.get(node)
         if group is None or len(group.members) == 1:
             inputs = tuple(new[entry] for entry in node.inputs)
-            kept = node
-            if inputs != node.inputs:
-                kept = Node(node.operator, node.name, inputs, node.attributes, node.site)
+            kept = node if inputs == node.inputs else moved(node, inputs)
             changed = dict(zip(node.entries(), kept.entries(), strict=True))
         elif node is group.members[0]:
             changed = _fused(group, new, wanted, shapes)
@@ -193,7 +195,7 @@ def _rebuilt(
         for before, after in changed.items():
             if before in shapes:
                 shapes[after], types[after] = shapes[before], types[before]
-    return [new[head] for head in heads]
+    return [new[head] for head in graph.heads]
 
 
 def _fused(

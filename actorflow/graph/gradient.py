@@ -22,6 +22,7 @@ def gradient(
     head_grads: Sequence[Entry | None],
     wrt: Iterable[Node],
     mirror: Mirror | None = None,
+    order: Sequence[Node] | None = None,
 ) -> dict[Node, Entry | None]:
     """Build the gradients of variables.
 
@@ -34,6 +35,7 @@ def gradient(
         gradient through this head.
       wrt: the variables.
       mirror: what to compute again rather than to keep; None for nothing.
+      order: the nodes as `topological` gives them, if somebody has them.
 
     Returns:
       For each variable the entry that is its gradient; None where no head depends on it.
@@ -42,7 +44,9 @@ def gradient(
       GradientError: an operator on the way has no gradient.
     """
     wrt = list(wrt)
-    order = topological(heads)
+    if mirror is not None and mirror.is_idle:
+        mirror = None
+    order = topological(heads) if order is None else order
     needed = _leads_to(order, set(wrt))
     grads: dict[Entry, list[Entry]] = {}
     roots = set()
@@ -57,9 +61,15 @@ def gradient(
         if operator is None or node not in needed:
             continue
         above = tuple([_summed(grads, entry) for entry in node.entries()[: node.n_visible]])
-        if all(grad is None for grad in above) and node not in roots:
+        # Without a gradient from above the backward pass begins: nothing is won by a copy.
+        late = None
+        for grad in above:
+            if grad is not None:
+                late = grad
+                break
+        if late is None and node not in roots:
             continue
-        _through(node, operator, above, needed, grads, mirror)
+        _through(node, operator, above, needed, grads, late, mirror)
     return {node: _summed(grads, Entry(node, 0)) for node in wrt}
 
 
@@ -82,17 +92,16 @@ def _through(
     above: tuple[Entry | None, ...],
     needed: set[Node],
     grads: dict[Entry, list[Entry]],
+    late: Entry | None,
     mirror: Mirror | None,
 ) -> None:
-    """Add what one node passes on to its inputs."""
+    """Add what one node passes on to its inputs; `late` is what copies of the mirror wait for."""
     count = 0
-    # Without a gradient from above the backward pass begins: nothing is won by a copy.
-    late = next((grad for grad in above if grad is not None), None)
 
     def apply(operator: Operator, *inputs: Entry) -> tuple[Entry, ...]:
         nonlocal count
         if mirror is not None and late is not None:
-            inputs = tuple(mirror.again(entry, late) for entry in inputs)
+            inputs = tuple([mirror.again(entry, late) for entry in inputs])
         made = Node(
             operator, f"{node.name}_backward{count or ''}", inputs, node.attributes, node.site
         )

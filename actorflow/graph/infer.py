@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from actorflow.engine import describe_site
 from actorflow.errors import DTypeError, ShapeError
 from actorflow.graph.node import Entry, Node
+from actorflow.ops import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
 
-    from actorflow.ops import Operator, Shape
+    from actorflow.ops import Shape
 
 __all__ = ["infer_shapes", "infer_types"]
 
@@ -63,6 +64,7 @@ class _Inference:
 
     def __init__(self, known: Mapping[Node, Any], what: str) -> None:
         self.what = what
+        self.by_shape = what == "shape"
         self.known: dict[Entry, Any] = {
             Entry(node, 0): value for node, value in known.items() if node.is_variable
         }
@@ -73,13 +75,20 @@ class _Inference:
         self.touching: dict[Entry, list[Node]] = {}
 
     def run(self, order: Sequence[Node], otherwise: Mapping[Node, Any]) -> dict[Entry, Any]:
+        if otherwise and all(
+            node.operator is None or self._goes_forward(node.operator) for node in order
+        ):
+            # No guess follows from another one.
+            for node, value in otherwise.items():
+                self.known.setdefault(Entry(node, 0), value)
         # Most graphs are complete after one walk.
         left = [node for node in order if node.operator is not None and not self._visit(node)]
-        self.left = dict.fromkeys(left, False)
-        for node in left:
-            for entry in (*node.inputs, *node.entries()):
-                self.touching.setdefault(entry, []).append(node)
-        self._spread()
+        if left:
+            self.left = dict.fromkeys(left, False)
+            for node in left:
+                for entry in (*node.inputs, *node.entries()):
+                    self.touching.setdefault(entry, []).append(node)
+            self._spread()
         for node, value in otherwise.items():
             entry = Entry(node, 0)
             if entry not in self.known:
@@ -87,6 +96,12 @@ class _Inference:
                 self.news.append(entry)
                 self._spread()
         return self.known
+
+    def _goes_forward(self, operator: Operator) -> bool:
+        """Whether an operator has the usual rule, which says nothing of its inputs."""
+        if self.by_shape:
+            return type(operator).infer_shape is Operator.infer_shape
+        return type(operator).infer_type is Operator.infer_type
 
     def _spread(self) -> None:
         """Visit the nodes that may learn from the news, until there are none."""
@@ -110,19 +125,20 @@ class _Inference:
         operator = node.operator
         assert operator is not None  # noqa: S101 -- variables are not visited
         known = self.known
-        given = [known.get(entry) for entry in node.inputs]
-        rule = operator.infer_shape if self.what == "shape" else operator.infer_type
+        given = tuple([known.get(entry) for entry in node.inputs])
+        rule = operator.infer_shape if self.by_shape else operator.infer_type
         try:
             inputs, outputs = rule(*given)
         except Exception as error:  # the rule of an operator that a user wrote may raise any
             self._explain(error, node, operator)
             raise
         complete = True
-        for entry, value, before in zip(node.inputs, inputs, given, strict=True):
-            if value is None:
-                complete = False
-            elif value is not before:
-                self._learn(node, entry, value)
+        if not self._goes_forward(operator):
+            for entry, value, before in zip(node.inputs, inputs, given, strict=True):
+                if value is None:
+                    complete = False
+                elif value is not before:
+                    self._learn(node, entry, value)
         for entry, value in zip(node.entries(), outputs, strict=True):
             if value is None:
                 complete = False

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from actorflow.graph.node import Entry
 from actorflow.ops import Constant, prod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 
-    from actorflow.graph.node import Node
+    from actorflow.graph.node import Entry, Node
     from actorflow.graph.segments import Segment
 
 __all__ = ["MemoryPlan", "Place", "plan_memory", "plan_scratch"]
@@ -98,8 +97,8 @@ class _Planner:
 
     def run(self) -> MemoryPlan:
         for node in self.order:
-            if node.is_variable:
-                entry = Entry(node, 0)
+            if node.operator is None:
+                (entry,) = node.entries()
                 self.places[entry] = Place(None, entry)
                 continue
             segment = self.segment_of.get(node)
@@ -143,10 +142,11 @@ class _Planner:
         """The buffer of an input that the output may take the place of."""
         operator = node.operator
         assert operator is not None  # noqa: S101 -- variables do not come here
-        names = (*operator.inputs, *operator.auxiliary)
+        names: tuple[str, ...] = ()
         for source, target in operator.inplace:
             if operator.outputs[entry.output] != target:
                 continue
+            names = names or (*operator.inputs, *operator.auxiliary)
             given = node.inputs[names.index(source)]
             buffer = self.places[given].buffer
             # With one use left, that is this one, and no other output has taken the buffer, for

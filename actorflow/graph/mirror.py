@@ -37,12 +37,18 @@ class Mirror:
     """
 
     def __init__(
-        self, heads: Sequence[Entry], *, everything: bool = False, step: int = 100
+        self,
+        heads: Sequence[Entry],
+        order: Sequence[Node] | None = None,
+        *,
+        everything: bool = False,
+        step: int = 100,
     ) -> None:
         """Choose what to compute again.
 
         Args:
           heads: the forward half.
+          order: its nodes as `topological` gives them, if somebody has them.
           everything: whether nodes without the attribute are computed again, too, unless that
             takes long (`Operator.costly`) or they end a network.
           step: of those without the attribute every one of this number is kept, so that what is
@@ -51,12 +57,17 @@ class Mirror:
         Raises:
           ParameterError: an attribute says neither; the message names the node.
         """
-        order = topological(heads)
+        order = topological(heads) if order is None else order
         chosen = _chosen(order, everything=everything, step=step)
         chosen.difference_update(head.node for head in heads)
         # Where each stands in the forward half.
         self._chosen = {node: index for index, node in enumerate(order) if node in chosen}
         self._copies: dict[Node, Node] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is computed again."""
+        return not self._chosen
 
     def again(self, entry: Entry, above: Entry) -> Entry:
         """What a gradient takes in the place of a value.

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
 
     from actorflow.ops import Operator
 
-__all__ = ["Entry", "Node", "rebuild", "stages_of", "topological", "users", "variables"]
+    Rule = Callable[["Node", tuple["Entry", ...]], tuple["Entry", ...] | None]
+
+__all__ = [
+    "Entry",
+    "Node",
+    "Ordered",
+    "first_of",
+    "moved",
+    "rebuild",
+    "topological",
+    "users",
+    "variables",
+]
 
 
 class Entry(NamedTuple):
@@ -51,11 +63,12 @@ class Node:
     _entries: tuple[Entry, ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        count = self.n_outputs
-        if count == 1:  # as nearly all
-            self._entries = (Entry(self, 0),)
+        operator = self.operator
+        if operator is None or len(operator.outputs) == 1:  # as nearly all
+            # This is `Entry(self, 0)` in half the time: binding makes thousands.
+            self._entries = (tuple.__new__(Entry, (self, 0)),)
         else:
-            self._entries = tuple([Entry(self, index) for index in range(count)])
+            self._entries = tuple([Entry(self, index) for index in range(len(operator.outputs))])
 
     def __repr__(self) -> str:
         kind = "variable" if self.operator is None else self.operator.name
@@ -90,7 +103,12 @@ class Node:
 def topological(heads: Iterable[Entry]) -> list[Node]:
     """All nodes that the heads need, each after its inputs, in the order of a depth-first walk."""
     order: list[Node] = []
-    seen: set[Node] = set()
+    _walk(heads, set(), order)
+    return order
+
+
+def _walk(heads: Iterable[Entry], seen: set[Node], order: list[Node]) -> None:
+    """Append the nodes that heads need and that have not been seen."""
     for head in heads:
         if head.node in seen:
             continue
@@ -110,23 +128,46 @@ def topological(heads: Iterable[Entry]) -> list[Node]:
             else:
                 stack.pop()
                 order.append(node)
-    return order
 
 
-def stages_of(heads: Sequence[Entry], stages: Iterable[int]) -> dict[Node, int]:
-    """The stage in which each node runs, which is the first that needs it.
+@attrs.frozen(eq=False)
+class Ordered:
+    """A graph in the order in which it runs, found once for all who need it.
 
-    Args:
-      heads: the heads of all stages.
-      stages: how many of them each stage has.
+    Attributes:
+      heads: the heads of all stages, one stage after the other.
+      stages: how many heads each stage has. A stage runs by itself, after those before it.
+      order: the nodes as `topological` gives them; by that each stands in the first stage that
+        needs it.
+      ends: for each stage its end in the order.
     """
-    found: dict[Node, int] = {}
-    begin = 0
-    for stage, count in enumerate(stages):
-        for node in topological(heads[begin : begin + count]):
-            found.setdefault(node, stage)
-        begin += count
-    return found
+
+    heads: tuple[Entry, ...]
+    stages: tuple[int, ...]
+    order: tuple[Node, ...]
+    ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, heads: Sequence[Entry], stages: Sequence[int]) -> Ordered:
+        """Walk through a graph."""
+        order: list[Node] = []
+        seen: set[Node] = set()
+        ends = []
+        begin = 0
+        for count in stages:
+            _walk(heads[begin : begin + count], seen, order)
+            ends.append(len(order))
+            begin += count
+        return cls(tuple(heads), tuple(stages), tuple(order), tuple(ends))
+
+    def stage_of(self) -> dict[Node, int]:
+        """The stage in which each node runs."""
+        found: dict[Node, int] = {}
+        begin = 0
+        for stage, end in enumerate(self.ends):
+            found.update(dict.fromkeys(self.order[begin:end], stage))
+            begin = end
+        return found
 
 
 def variables(order: Iterable[Node]) -> tuple[list[Node], list[Node]]:
@@ -148,9 +189,10 @@ def users(order: Iterable[Node]) -> dict[Entry, list[Node]]:
 
 def rebuild(
     heads: Iterable[Entry],
-    change: Callable[[Node, tuple[Entry, ...]], tuple[Entry, ...] | None],
+    change: Rule,
     known: dict[Entry, Any] | None = None,
     types: dict[Entry, Any] | None = None,
+    order: Iterable[Node] | None = None,
 ) -> list[Entry]:
     """Make a graph anew.
 
@@ -161,6 +203,7 @@ def rebuild(
         (with its new inputs).
       known, types: what is known of entries, such as their shapes; what is known of an entry is
         noted for the one that stands for it, too.
+      order: its nodes as `topological` gives them, if somebody has them.
 
     Returns:
       The new heads.
@@ -168,20 +211,35 @@ def rebuild(
     heads = list(heads)
     notes = [each for each in (known, types) if each is not None]
     new: dict[Node, tuple[Entry, ...]] = {}
-    for node in topological(heads):
+    for node in topological(heads) if order is None else order:
         inputs = tuple([new[before][output] for before, output in node.inputs])
         own = node.entries()
         entries = change(node, inputs)
         if entries is None:
-            if inputs == node.inputs:
-                entries = own
-            else:
-                made = Node(node.operator, node.name, inputs, node.attributes, node.site)
-                entries = made.entries()
+            entries = own if inputs == node.inputs else moved(node, inputs).entries()
         new[node] = entries
         if entries is not own:
-            for each in notes:
-                for before, after in zip(own, entries, strict=True):
-                    if before in each:
-                        each[after] = each[before]
+            for before, after in zip(own, entries, strict=True):
+                for each in notes:
+                    value = each.get(before)
+                    if value is not None:
+                        each[after] = value
     return [new[head.node][head.output] for head in heads]
+
+
+def moved(node: Node, inputs: tuple[Entry, ...]) -> Node:
+    """A node like another one with other inputs."""
+    return Node(node.operator, node.name, inputs, node.attributes, node.site)
+
+
+def first_of(*rules: Rule) -> Rule:
+    """Several rules for `rebuild` as one: what the first of them says that says something."""
+
+    def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
+        for rule in rules:
+            entries = rule(node, inputs)
+            if entries is not None:
+                return entries
+        return None
+
+    return change

@@ -4,46 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.graph.fold import drop_neutral, fold_constants
+from actorflow.graph.fold import dropping_neutral, folding
 from actorflow.graph.fuse import fuse_elementwise, fuse_layers
-from actorflow.graph.rewrite import drop_identities, own_heads, share_common
+from actorflow.graph.node import Ordered, first_of, rebuild
+from actorflow.graph.rewrite import dropping_identities, own_heads, sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from actorflow.graph.node import Entry
+
+    Known = dict[Entry, Any]
 
 __all__ = ["optimise"]
 
 
 def optimise(
-    heads: Sequence[Entry],
-    stages: Sequence[int],
-    shapes: dict[Entry, Any],
-    types: dict[Entry, Any],
+    graph: Ordered,
+    shapes: Known,
+    types: Known,
     *,
     fuse: bool = True,
-) -> list[Entry]:
+) -> Ordered:
     """Make a graph one that computes the same with less.
 
     Args:
-      heads: the heads of all stages, one stage after the other.
-      stages: how many heads each stage has. A stage runs by itself, after those before it: what it
-        computes is not put off to a later one.
+      graph: the graph. What one of its stages computes is not put off to a later one.
       shapes, types: of all entries; those of new entries are noted there.
       fuse: whether to fold constants and to fuse operators. Without, each value that users know by
         name is still there.
 
     Returns:
-      The new heads.
+      The new graph.
     """
-    heads = share_common(heads, shapes, types)
+    graph = _simplified(graph, shapes, types, fold=fuse)
+    graph = own_heads(graph, shapes, types)
     if fuse:
-        heads = fold_constants(heads, shapes, types)
-        heads = drop_neutral(heads, shapes, types)
-    heads = drop_identities(heads, shapes, types)
-    heads = own_heads(heads, shapes, types, stages)
-    if fuse:
-        heads = fuse_layers(heads, stages, shapes, types)
-        heads = fuse_elementwise(heads, stages, shapes, types)
-    return heads
+        graph = fuse_layers(graph, shapes, types)
+        graph = fuse_elementwise(graph, shapes, types)
+    return graph
+
+
+def _simplified(graph: Ordered, shapes: Known, types: Known, *, fold: bool) -> Ordered:
+    """Apply the rules that look at one node at a time, all in one walk.
+
+    To walk through a graph and to make nodes takes longer than the rules.
+    """
+    rules = [dropping_identities(shapes, types)]
+    if fold:
+        rules += [dropping_neutral(shapes, types), sharing(folding(graph.order, shapes, types))]
+    else:
+        rules.append(sharing())
+    heads = rebuild(graph.heads, first_of(*rules), shapes, types, graph.order)
+    return Ordered.of(heads, graph.stages)

@@ -9,21 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.engine import describe_site
-from actorflow.graph.node import Entry, Node, rebuild, stages_of, topological, users
+from actorflow.graph.node import Entry, Node, Ordered, moved, rebuild, topological, users
 from actorflow.ops import ELEMENTWISE, Copy, LogSoftmax, Operator, Softmax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from actorflow.graph.node import Rule
+
     Known = dict[Entry, Any]
 
 __all__ = [
     "drop_identities",
+    "dropping_identities",
     "for_binding",
     "for_inference",
     "log_of_softmax",
     "own_heads",
     "share_common",
+    "sharing",
 ]
 
 
@@ -79,7 +83,10 @@ def log_of_softmax(heads: Sequence[Entry]) -> list[Entry]:
     That is one kernel, so is its gradient, and neither loses digits where a probability is near 0.
     Nothing has the same bits as before.
     """
-    taken = users(topological(heads))
+    order = topological(heads)
+    if not any(isinstance(node.operator, Softmax) for node in order):
+        return list(heads)
+    taken = users(order)
     log = ELEMENTWISE["log"]
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
@@ -95,14 +102,22 @@ def log_of_softmax(heads: Sequence[Entry]) -> list[Entry]:
         name = f"{inner.name}+{node.name}"
         return Node(made, name, inner.inputs, node.attributes, node.site).entries()
 
-    return rebuild(heads, change)
+    return rebuild(heads, change, order=order)
 
 
 def share_common(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
-    """Compute what is written down several times only once.
+    """Compute what is written down several times only once; see `sharing`."""
+    return rebuild(heads, sharing(), shapes, types)
+
+
+def sharing(inner: Rule | None = None) -> Rule:
+    """A rule for `rebuild`: what is written down several times becomes one.
 
     Operators are values, so two nodes are the same if their operators are equal, their inputs are
     the same entries, and neither draws random numbers or updates a state.
+
+    Args:
+      inner: a rule for those that are there the first time; the others become the same.
     """
     known: dict[object, tuple[Entry, ...]] = {}
 
@@ -110,65 +125,65 @@ def share_common(heads: Sequence[Entry], shapes: Known, types: Known) -> list[En
         operator = node.operator
         if operator is None or operator.draws or operator.auxiliary:
             return None
-        placed = node.attributes.get("ctx_group")
+        key = (operator, inputs, node.attributes.get("ctx_group"))
         try:
-            found = known.get((operator, inputs, placed))
+            found = known.get(key)
         except TypeError:  # a parameter that is no value, such as an array
-            return None
+            return None if inner is None else inner(node, inputs)
         if found is None:
-            made = node
-            if inputs != node.inputs:
-                made = Node(operator, node.name, inputs, node.attributes, node.site)
-            found = known[(operator, inputs, placed)] = made.entries()
+            found = None if inner is None else inner(node, inputs)
+            if found is None:
+                found = (node if inputs == node.inputs else moved(node, inputs)).entries()
+            known[key] = found
         return found
 
-    return rebuild(heads, change, shapes, types)
+    return change
 
 
 def drop_identities(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
     """Leave out operators that give what they take, `Operator.is_identity`."""
-    found = {node for node in topological(heads) if _is_identity(node, shapes, types)}
-    if not found:
-        return list(heads)
+    return rebuild(heads, dropping_identities(shapes, types), shapes, types)
+
+
+def dropping_identities(shapes: Known, types: Known) -> Rule:
+    """`drop_identities` as a rule for `rebuild`."""
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
-        return (inputs[0],) if node in found else None
+        operator = node.operator
+        if operator is None or type(operator).is_identity is Operator.is_identity:  # never
+            return None
+        if not operator.is_identity(*[shapes[entry] for entry in node.inputs]):
+            return None
+        if types[node.inputs[0]] != types[node.entries()[0]]:
+            return None
+        return inputs[:1]
 
-    return rebuild(heads, change, shapes, types)
-
-
-def _is_identity(node: Node, shapes: Known, types: Known) -> bool:
-    operator = node.operator
-    if operator is None or type(operator).is_identity is Operator.is_identity:  # never
-        return False
-    if not operator.is_identity(*[shapes[entry] for entry in node.inputs]):
-        return False
-    return bool(types[node.inputs[0]] == types[Entry(node, 0)])
+    return change
 
 
-def own_heads(
-    heads: Sequence[Entry], shapes: Known, types: Known, stages: Sequence[int] = ()
-) -> list[Entry]:
+def own_heads(graph: Ordered, shapes: Known, types: Known) -> Ordered:
     """Copy heads so that each has memory of its own, which nobody but its own stage writes.
 
     These are heads that are variables, views, there twice, or computed in an earlier stage.
 
     Args:
-      heads: all heads.
+      graph: the graph.
       shapes, types: of all entries.
-      stages: how many heads each stage has; one stage if empty.
     """
     seen: set[Entry] = set()
-    stage_of = stages_of(heads, stages or [len(heads)])
-    own_stage = [stage for stage, count in enumerate(stages) for _ in range(count)]
     found = []
-    for head, stage in zip(heads, own_stage or [0] * len(heads), strict=True):
-        own = head
-        operator = head.node.operator
-        early = stage_of[head.node] < stage
-        if operator is None or operator.is_view or head in seen or early:
-            own = Node(Copy(), f"{head.name}_copy", (head,)).entries()[0]
-            shapes[own], types[own] = shapes[head], types[head]
-        seen.add(own)
-        found.append(own)
-    return found
+    begin = end = 0  # of the stage in the heads
+    early: set[Node] = set()  # the nodes of the stages before
+    for stage, count in enumerate(graph.stages):
+        begin, end = end, end + count
+        if stage:
+            early.update(graph.order[: graph.ends[stage - 1]])
+        for head in graph.heads[begin:end]:
+            own = head
+            operator = head.node.operator
+            if operator is None or operator.is_view or head in seen or head.node in early:
+                own = Node(Copy(), f"{head.name}_copy", (head,)).entries()[0]
+                shapes[own], types[own] = shapes[head], types[head]
+            seen.add(own)
+            found.append(own)
+    return graph if tuple(found) == graph.heads else Ordered.of(found, graph.stages)

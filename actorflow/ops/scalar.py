@@ -108,6 +108,12 @@ class WithScalar(Operator):
     inplace = (("data", "output"),)
     overlap_safe = True  # every two-input operator is a ufunc
 
+    def __hash__(self) -> int:
+        # Of what is equal the hashes are, too; the text that tells numbers apart takes longer.
+        # Each NaN has a hash of its own.
+        number = self.scalar if self.scalar == self.scalar else "nan"
+        return hash((self.base, number, self.reverse))
+
     def __repr__(self) -> str:
         side = "left" if self.reverse else "right"
         return f"<operator {self.name!r} with {self.scalar!r} on the {side}>"

@@ -39,6 +39,8 @@ class Derivative(Protocol):
 
 _INT32: Final = np.dtype(np.int32)
 
+_SUM_LIKE: Final = SumLike()
+
 # Ufuncs that NumPy wants to be given their output by its name.
 _BY_NAME_ONLY: Final = (np.maximum, np.minimum)
 
@@ -133,7 +135,7 @@ class Elementwise(Operator):
             if derivative is not None:
                 grad = derivative(apply, out_grads[0], outputs[0], *inputs)
                 if len(inputs) > 1:
-                    (grad,) = apply(SumLike(), grad, data)
+                    (grad,) = apply(_SUM_LIKE, grad, data)
             found.append(grad)
         return tuple(found)
 

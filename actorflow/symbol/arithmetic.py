@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -133,7 +134,21 @@ class Arithmetic:
         """Where `self <= other`: 1, else 0."""
         return self._binary("lesser_equal", other)
 
-    # `==` stays Python's own, so that symbols can be keys: `sym.equal` compares elements.
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same object, so that symbols can be keys.
+
+        Raises:
+          TypeError: `other` is a number: nobody wants to know whether that is a symbol.
+        """
+        if isinstance(other, Number) and not isinstance(other, bool):
+            message = (
+                f"== compares symbols as objects: write `sym.equal({self!r}, {other!r})` for where "
+                "the elements are equal, or `sym.not_equal`"
+            )
+            raise TypeError(message)
+        return self is other
+
+    __hash__ = object.__hash__
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         """Say what a symbol lacks.

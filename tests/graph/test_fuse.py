@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actorflow import sym
-from actorflow.graph import infer_shapes, infer_types, optimise, plan_memory, topological
+from actorflow.graph import Ordered, infer_shapes, infer_types, optimise, plan_memory, topological
 from actorflow.ops import Constant, Fused
 from actorflow.symbol import Group, Variable
 
@@ -24,10 +24,10 @@ def graph(symbol, shape=(100,), stages=None, *, fuse=True, **shapes_of):
     free = {n: shapes_of.get(n.name, shape) for n in order if n.is_variable}
     shapes = infer_shapes(order, free)
     types = infer_types(order, dict.fromkeys(free, np.dtype("float32")))
-    heads = optimise(heads, stages or [len(heads)], shapes, types, fuse=fuse)
-    order = topological(heads)
+    found = optimise(Ordered.of(heads, stages or [len(heads)]), shapes, types, fuse=fuse)
+    order = found.order
     itemsizes = {entry: dtype.itemsize for entry, dtype in types.items()}
-    plan = plan_memory(order, shapes, itemsizes, set(heads))
+    plan = plan_memory(order, shapes, itemsizes, set(found.heads))
     return [n for n in order if not isinstance(n.operator, Constant | None)], plan.total
 
 

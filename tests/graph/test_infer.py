@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings, strategies as st
 
 from actorflow.graph import Entry, Node, infer_shapes, infer_types
-from actorflow.ops import Operator
+from actorflow.ops import ELEMENTWISE, Operator
 
 FLOAT32, FLOAT64 = np.dtype("float32"), np.dtype("float64")
 asked = []
@@ -112,3 +112,14 @@ def test_what_follows_from_one_guess_is_no_guess():
     both = Node(Alike(("lhs", "rhs")), "both", (Entry(x, 0), Entry(y, 0)))
     found = infer_types([x, y, z, both], {}, {x: FLOAT64, y: FLOAT32, z: FLOAT32})
     assert [found[Entry(node, 0)] for node in (x, y, z)] == [FLOAT64, FLOAT64, FLOAT32]
+
+
+def test_guesses_do_not_outweigh_what_is_told():
+    nodes = {name: Node(None, name) for name in "xyz"}
+    x, y, z = (Entry(node, 0) for node in nodes.values())
+    add = Node(ELEMENTWISE["add"], "add", (x, y))
+    top = Node(ELEMENTWISE["multiply"], "top", (Entry(add, 0), z))
+    guesses = dict.fromkeys(nodes.values(), FLOAT32)
+    found = infer_types([*nodes.values(), add, top], {nodes["y"]: FLOAT64}, guesses)
+    assert [found[each] for each in (x, y, z)] == [FLOAT32, FLOAT64, FLOAT32]
+    assert found[Entry(add, 0)] == found[Entry(top, 0)] == FLOAT64

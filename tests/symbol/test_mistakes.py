@@ -75,3 +75,16 @@ def test_an_operator_need_not_call_the_constructor_it_inherits():
     x = sym.Variable("x")
     for net in (sym.Custom(x, op_type="test_twice_without_super"), Thrice()(x)):
         af.testing.check_gradient(net, {"x": np.arange(3.0)})
+
+
+@pytest.mark.parametrize("number", [0, 1.5, np.float32(2)])
+def test_a_symbol_is_not_compared_with_a_number_as_an_object(number):
+    x = Variable("x")
+    assert x == x  # noqa: PLR0124
+    assert x != Variable("x")
+    assert x != "x"
+    assert {x: 1}[x] == 1
+    with pytest.raises(TypeError, match=r"sym\.equal\(<Symbol x>, "):
+        x == number  # noqa: B015
+    with pytest.raises(TypeError, match=r"sym\.not_equal"):
+        number != x  # noqa: B015
