@@ -172,9 +172,9 @@ class Executor:
         engine = current_engine()
         self._pool.take(program, engine)
         self._draws = []
-        if program.drawing:
+        if program.n_draws:
             source = stream(self.context)
-            self._draws = [source.draw() for _ in program.drawing]
+            self._draws = [source.draw() for _ in range(program.n_draws)]
         self._send(forward, taps)
         if is_train:
             self._trained = program
