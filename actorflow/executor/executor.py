@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -23,7 +24,7 @@ from actorflow.ops import prod
 from actorflow.settings import read_choice, read_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from actorflow.device import Context
     from actorflow.executor.message import Message
@@ -126,14 +127,21 @@ class Executor:
 
         Raises:
           ValueError: there is no such name, unless extra ones are allowed.
-          ShapeError: an array has another shape; nothing has been copied then.
+          TypeError: something is no array.
+          ShapeError: an array has another shape. Nothing has been copied when any of these is raised.
         """
         for given, own in ((arg_params, self.arg_dict), (aux_params or {}, self.aux_dict)):
+            if not isinstance(given, Mapping):
+                message = f"copy_params_from: needs arrays by name, got a {type(given).__name__}"
+                raise TypeError(message)
             for name in given:
                 if name not in own and not allow_extra_params:
                     message = f"copy_params_from: {self.symbol!r} has nothing called {name!r}"
                     raise ValueError(message)
             for name, value in given.items():
+                if name in own and not isinstance(value, NDArray):
+                    message = f"copy_params_from: {name} has to be an NDArray, got {value!r}"
+                    raise TypeError(message)
                 if name in own and value.shape != own[name].shape:
                     message = (
                         f"copy_params_from: {name} has shape {value.shape}, but was bound with "
@@ -160,15 +168,21 @@ class Executor:
 
         Raises:
           ValueError: there is no such argument, or its array is not writable.
-          TypeError: something is no array.
+          TypeError: something is no array, or `is_train` neither True nor False.
+          GradientError: training needs the gradient of an operator that has none.
           ShapeError: an array has another shape than the argument.
           DTypeError: a NumPy array holds something else than real numbers.
         """
-        self._feed(kwargs)
-        program = self._program(training=is_train)
+        if not isinstance(is_train, bool | int | np.bool_):
+            message = f"forward: is_train has to be True or False, got {is_train!r}"
+            raise TypeError(message)
+        self._check_fed(kwargs)
+        program = self._program(training=bool(is_train))
         forward = self._messages(program)[0]
         taps = self._taps(program)
         self._trained = None
+        for name, value in kwargs.items():
+            self.arg_dict[name][:] = value
         engine = current_engine()
         self._pool.take(program, engine)
         self._draws = []
@@ -252,7 +266,7 @@ class Executor:
         for message in messages:
             message.send(engine, self._draws, source, taps, checked=self._checked)
 
-    def _feed(self, given: Mapping[str, Any]) -> None:
+    def _check_fed(self, given: Mapping[str, Any]) -> None:
         arguments = self.arg_dict
         for name, value in given.items():
             if name not in arguments:
@@ -273,8 +287,6 @@ class Executor:
             if not arguments[name]._writable:
                 message = f"forward: {name} was bound to an array that is not writable"
                 raise ValueError(message)
-        for name, value in given.items():
-            arguments[name][:] = value
 
     def _feed_out_grads(self, out_grads: NDArray | Sequence[NDArray] | None) -> None:
         if out_grads is None:
@@ -283,6 +295,11 @@ class Executor:
                 message = f"backward: out_grads are needed for outputs that are no losses: {names}"
                 raise ValueError(message)
             return
+        if not isinstance(out_grads, Iterable) or isinstance(out_grads, str | Mapping):
+            message = (
+                f"backward: out_grads has to be an NDArray or a list of them, got {out_grads!r}"
+            )
+            raise TypeError(message)
         given = [out_grads] if isinstance(out_grads, NDArray) else list(out_grads)
         if len(given) != len(self.outputs):
             message = f"backward: {len(given)} out_grads for {len(self.outputs)} outputs"

@@ -203,5 +203,5 @@ def test_memory_goes_on_only_to_what_comes_later_in_any_case(monkeypatch):
 
 def test_the_setting_is_a_number(monkeypatch):
     monkeypatch.setenv("AF_SEGMENT_US", "many")
-    with pytest.raises(ValueError, match="AF_SEGMENT_US must be a number of at least 0"):
+    with pytest.raises(ValueError, match="AF_SEGMENT_US must be a whole number of at least 0"):
         sym.tanh(sym.Variable("x")).simple_bind(x=(1,))
