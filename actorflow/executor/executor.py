@@ -128,7 +128,7 @@ class Executor:
         Raises:
           ValueError: there is no such name, unless extra ones are allowed.
           TypeError: something is no array.
-          ShapeError: an array has another shape. Nothing has been copied when any of these is raised.
+          ShapeError: an array has another shape. Nothing has been copied when one of them is raised.
         """
         for given, own in ((arg_params, self.arg_dict), (aux_params or {}, self.aux_dict)):
             if not isinstance(given, Mapping):
@@ -167,7 +167,8 @@ class Executor:
           `outputs`.
 
         Raises:
-          ValueError: there is no such argument, or its array is not writable.
+          ValueError: there is no such argument, or its array is not writable, or, in training, that
+            of an auxiliary state.
           TypeError: something is no array, or `is_train` neither True nor False.
           GradientError: training needs the gradient of an operator that has none.
           ShapeError: an array has another shape than the argument.
@@ -177,6 +178,10 @@ class Executor:
             message = f"forward: is_train has to be True or False, got {is_train!r}"
             raise TypeError(message)
         self._check_fed(kwargs)
+        for name, state in self.aux_dict.items():
+            if is_train and not state._writable:
+                message = f"forward: {name} is updated in training, but is not writable"
+                raise ValueError(message)
         program = self._program(training=bool(is_train))
         forward = self._messages(program)[0]
         taps = self._taps(program)

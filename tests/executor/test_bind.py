@@ -179,5 +179,16 @@ def test_whether_to_train_is_true_or_false(wrong):
 def test_gradients_of_outputs_are_a_collection(wrong):
     executor = exp().simple_bind(data=(2,))
     executor.forward(is_train=True)
-    with pytest.raises(TypeError, match=r"^backward: out_grads has to be an NDArray or a list of"):
+    with pytest.raises(TypeError, match=r"^backward: out_grads needs to be an NDArray or a list"):
         executor.backward(wrong)
+
+
+def test_states_that_cannot_be_written_are_good_for_prediction_alone():
+    one = np.ones(2, np.float32)
+    one.flags.writeable = False
+    net = sym.BatchNorm(sym.Variable("data"), name="norm")
+    args = [nd.ones((3, 2)), nd.ones(2), nd.zeros(2)]
+    executor = net.bind(None, args, aux_states=[nd.from_dlpack(one), nd.from_dlpack(one)])
+    assert executor.forward()[0].asnumpy().shape == (3, 2)
+    with pytest.raises(ValueError, match=r"^forward: norm_moving_mean is updated in training, but"):
+        executor.forward(is_train=True)
