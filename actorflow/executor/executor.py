@@ -128,7 +128,7 @@ class Executor:
         Raises:
           ValueError: there is no such name, unless extra ones are allowed.
           TypeError: something is no array.
-          ShapeError: an array has another shape. Nothing has been copied when one of them is raised.
+          ShapeError: an array has another shape. Nothing has been copied when one is raised.
         """
         for given, own in ((arg_params, self.arg_dict), (aux_params or {}, self.aux_dict)):
             if not isinstance(given, Mapping):

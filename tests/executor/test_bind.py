@@ -179,7 +179,7 @@ def test_whether_to_train_is_true_or_false(wrong):
 def test_gradients_of_outputs_are_a_collection(wrong):
     executor = exp().simple_bind(data=(2,))
     executor.forward(is_train=True)
-    with pytest.raises(TypeError, match=r"^backward: out_grads needs to be an NDArray or a list"):
+    with pytest.raises(TypeError, match=r"^backward: out_grads has to be an NDArray or a list"):
         executor.backward(wrong)
 
 
