@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actorflow.ndarray import Block, NDArray
     from actorflow.ops import Call, Memory
 
-__all__ = ["STAGES", "Message"]
+__all__ = ["STAGES", "Message", "draws"]
 
 STAGES = ("forward", "backward")
 
@@ -50,7 +50,7 @@ class Message:
         self.reads: tuple[Accessible, ...] = ()
         self.writes: tuple[Accessible, ...] = ()
         self.updates: tuple[Accessible, ...] = ()
-        self.draws = tuple(program.drawing[node] for node in segment.nodes if _draws(node))
+        self.draws = tuple(program.drawing[node] for node in segment.nodes if draws(node))
         self._program = program
         self._buffers = buffers
         self._scratch = scratch
@@ -213,7 +213,8 @@ def _odd(array: Memory) -> str | None:
     return f"{' and '.join(counts)} of {array.size} elements"
 
 
-def _draws(node: Node) -> bool:
+def draws(node: Node) -> bool:
+    """Whether a node draws random numbers."""
     return node.operator is not None and node.operator.draws
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import Resource
 from actorflow.errors import ShapeError
-from actorflow.executor.message import STAGES, Message
+from actorflow.executor.message import STAGES, Message, draws
 from actorflow.graph import (
     Entry,
     Node,
@@ -112,11 +112,7 @@ class Program:
             for each in self.segments
         ]
         self._scratch = plan_scratch(self.segments, needs)
-        self.drawing = {
-            node: int(node.attributes[_DRAW])
-            for node in self.order
-            if node.operator is not None and node.operator.draws
-        }
+        self.drawing = {node: int(node.attributes[_DRAW]) for node in filter(draws, self.order)}
         self._used = {entry for node in every for entry in node.inputs}
         self._resources: dict[object, Accessible] = {}
 
@@ -284,7 +280,7 @@ def _number_draws(heads: Sequence[Entry]) -> tuple[list[Entry], int]:
 
     Some may be left out later, but who is left in draws the same.
     """
-    drawing = [node for node in topological(heads) if node.operator and node.operator.draws]
+    drawing = list(filter(draws, topological(heads)))
     if not drawing:
         return list(heads), 0
     numbers = {node: str(number) for number, node in enumerate(drawing)}
