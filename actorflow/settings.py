@@ -61,7 +61,7 @@ def read_number(name: str, default: int, least: int = 1) -> int:
     if value is None:
         return default
     if not value.isdecimal() or int(value) < least:
-        message = f"{name} must be a number of at least {least}, got {value!r}"
+        message = f"{name} must be a whole number of at least {least}, got {value!r}"
         raise ValueError(message)
     return int(value)
 

@@ -134,7 +134,8 @@ class Executor:
         Raises:
           TypeError: they are not given by name, or something is no NDArray.
           ValueError: there is no such name, unless extra ones are allowed.
-          ShapeError: an array has another shape; nothing has been copied then.
+          TypeError: something is no array.
+          ShapeError: an array has another shape. Nothing has been copied when one is raised.
         """
         for given, own in ((arg_params, self.arg_dict), (aux_params or {}, self.aux_dict)):
             if not isinstance(given, Mapping):
@@ -148,7 +149,7 @@ class Executor:
                     )
                     raise ValueError(message)
             for name, value in given.items():
-                if not isinstance(value, NDArray):
+                if name in own and not isinstance(value, NDArray):
                     message = (
                         f"copy_params_from: {name} has to be an NDArray, got {described(value)}"
                     )
@@ -178,8 +179,10 @@ class Executor:
           `outputs`.
 
         Raises:
-          ValueError: there is no such argument, or its array is not writable.
+          ValueError: there is no such argument, or its array is not writable, or, in training, that
+            of an auxiliary state.
           TypeError: something is no array, or `is_train` is one.
+          GradientError: training needs the gradient of an operator that has none.
           ShapeError: an array has another shape than the argument.
           DTypeError: a NumPy array holds something else than real numbers.
         """
@@ -189,17 +192,23 @@ class Executor:
                 "given by name, such as data=batch"
             )
             raise TypeError(message)
-        self._feed(kwargs)
+        self._check_fed(kwargs)
+        for name, state in self.aux_dict.items():
+            if is_train and not state._writable:
+                message = f"forward: {name} is updated in training, but is not writable"
+                raise ValueError(message)
         program = self._program(training=bool(is_train))
         forward = self._messages(program)[0]
         taps = self._taps(program)
         self._trained = None
+        for name, value in kwargs.items():
+            self.arg_dict[name][:] = value
         engine = current_engine()
         self._pool.take(program, engine)
         self._draws = []
-        if program.drawing:
+        if program.n_draws:
             source = stream(self.context)
-            self._draws = [source.draw() for _ in program.drawing]
+            self._draws = [source.draw() for _ in range(program.n_draws)]
         self._send(forward, taps)
         if is_train:
             self._trained = program
@@ -286,7 +295,7 @@ class Executor:
         for message in messages:
             message.send(engine, self._draws, source, taps, checked=self._checked)
 
-    def _feed(self, given: Mapping[str, Any]) -> None:
+    def _check_fed(self, given: Mapping[str, Any]) -> None:
         arguments = self.arg_dict
         for name, value in given.items():
             if name not in arguments:
@@ -310,8 +319,6 @@ class Executor:
             if not arguments[name]._writable:
                 message = f"forward: {name} was bound to an array that is not writable"
                 raise ValueError(message)
-        for name, value in given.items():
-            arguments[name][:] = value
 
     def _feed_out_grads(self, out_grads: NDArray | Sequence[NDArray] | None) -> None:
         if out_grads is None:

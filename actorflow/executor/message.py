@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actorflow.ndarray import Block, NDArray
     from actorflow.ops import Call, Memory
 
-__all__ = ["STAGES", "Message"]
+__all__ = ["STAGES", "Message", "draws"]
 
 STAGES = ("forward", "backward")
 
@@ -50,7 +50,7 @@ class Message:
         self.reads: tuple[Accessible, ...] = ()
         self.writes: tuple[Accessible, ...] = ()
         self.updates: tuple[Accessible, ...] = ()
-        self.draws = tuple(program.drawing[node] for node in segment.nodes if _draws(node))
+        self.draws = tuple(program.drawing[node] for node in segment.nodes if draws(node))
         self._program = program
         self._buffers = buffers
         self._scratch = scratch
@@ -114,7 +114,8 @@ class Message:
     def _run_singly(self, taps: Mapping[Entry, NDArray], checked: bool) -> None:  # noqa: FBT001
         for node, calls in self._steps:
             call_each(calls)
-            if checked:
+            # A constant that was folded has no call and no memory here.
+            if checked and not isinstance(node.operator, Constant):
                 self._check(node)
             for entry in node.entries():
                 if entry in taps:
@@ -212,7 +213,8 @@ def _odd(array: Memory) -> str | None:
     return f"{' and '.join(counts)} of {array.size} elements"
 
 
-def _draws(node: Node) -> bool:
+def draws(node: Node) -> bool:
+    """Whether a node draws random numbers."""
     return node.operator is not None and node.operator.draws
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import Resource
 from actorflow.errors import ShapeError
-from actorflow.executor.message import STAGES, Message
+from actorflow.executor.message import STAGES, Message, draws
 from actorflow.graph import (
     Entry,
+    Node,
     Ordered,
     cut_segments,
     infer_shapes,
@@ -17,6 +18,7 @@ from actorflow.graph import (
     optimise,
     plan_memory,
     plan_scratch,
+    rebuild,
 )
 from actorflow.ndarray import empty
 from actorflow.ops import Constant, Copy, CrossDeviceCopy, Operator, room
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
     from actorflow.device import Context
     from actorflow.engine import Accessible
     from actorflow.executor.pool import Pool
-    from actorflow.graph import MemoryPlan, Node, Place, Segment
+    from actorflow.graph import MemoryPlan, Place, Segment
     from actorflow.ndarray import NDArray
     from actorflow.ops import Shape
 
 __all__ = ["Program"]
+
+_DRAW: Final = "__draw__"  # the attribute with the number of an operator that draws
 
 
 class Program:
@@ -47,7 +51,8 @@ class Program:
       plan: where values lie.
       shapes, types: of all entries.
       wants: the working memory of operators that need some.
-      drawing: the operators that draw, numbered: each run has a generator for each of them.
+      drawing: the operators that draw, numbered by their order before anything was optimised.
+      n_draws: how many there were then: each run has a generator for each of them.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Program:
           learns: whether auxiliary states are updated.
           least: the work that is worth a message, in microseconds.
         """
+        graph, self.n_draws = _number_draws(graph)
         shapes, types = _infer(graph.order, bound)
         graph = optimise(graph, shapes, types, fuse=fuse)
         self._bound = dict(bound)
@@ -91,7 +97,8 @@ class Program:
         self.order = [node for node in every if node.operator is not None]
         ends = [sum(node.operator is not None for node in every[:end]) for end in graph.ends]
         self.segments = cut_segments(self.order, ends, owned, self._work, where, context, least)
-        self.shares = len(self.segments) > len(ends)
+        # A stage may have none: with no gradient wanted there is nothing on the way back.
+        self.shares = len(self.segments) > len({each.stage for each in self.segments})
         itemsizes = {entry: dtype.itemsize for entry, dtype in types.items()}
         self.plan: MemoryPlan = plan_memory(every, shapes, itemsizes, owned, self.segments)
         self.wants = {node: wants for node in self.order if (wants := self._wants(node))}
@@ -100,8 +107,7 @@ class Program:
             for each in self.segments
         ]
         self._scratch = plan_scratch(self.segments, needs)
-        drawing = [node for node in self.order if node.operator is not None and node.operator.draws]
-        self.drawing = {node: number for number, node in enumerate(drawing)}
+        self.drawing = {node: int(node.attributes[_DRAW]) for node in filter(draws, self.order)}
         self._used = {entry for node in every for entry in node.inputs}
         self._resources: dict[object, Accessible] = {}
 
@@ -268,6 +274,26 @@ class Program:
         key = (array._block, array._offset, array._size)
         self._resources.setdefault(key, array._resource)
         return key
+
+
+def _number_draws(graph: Ordered) -> tuple[Ordered, int]:
+    """Note for each operator that draws which one it is, as passes change the order; and count.
+
+    Some may be left out later, but who is left in draws the same.
+    """
+    drawing = list(filter(draws, graph.order))
+    if not drawing:
+        return graph, 0
+    numbers = {node: str(number) for number, node in enumerate(drawing)}
+
+    def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
+        if node not in numbers:
+            return None
+        attributes = {**node.attributes, _DRAW: numbers[node]}
+        return Node(node.operator, node.name, inputs, attributes, node.site).entries()
+
+    heads = rebuild(graph.heads, change, order=graph.order)
+    return Ordered.of(heads, graph.stages), len(drawing)
 
 
 def _infer(

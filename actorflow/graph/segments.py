@@ -232,7 +232,7 @@ def _segments(
     segments: list[Segment] = []
     segment_of: dict[Node, int] = {}
     # A few parts that follow each other, as in small graphs, need not be told apart.
-    several = len(bounds) > len(ends)
+    several = not set(bounds) <= set(ends)
     begin = stage = 0
     for number, end in enumerate(bounds):
         while end > ends[stage]:

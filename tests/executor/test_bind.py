@@ -152,3 +152,43 @@ def test_contexts_are_told_apart():
     with pytest.raises(TypeError, match=r"^simple_bind: "):
         exp().simple_bind("cpu", data=(2,))
     assert exp().simple_bind(af.cpu(), data=(2,)).context == af.cpu()
+
+
+def test_copied_parameters_are_refused_before_any_is_copied():
+    executor = sym.elemwise_add(sym.Variable("a"), sym.Variable("b")).simple_bind(a=(2,), b=(2,))
+    with pytest.raises(TypeError, match=r"^copy_params_from: b has to be an NDArray, got an ndarray"):
+        executor.copy_params_from({"a": nd.ones(2), "b": np.ones(2, np.float32)})
+    with pytest.raises(TypeError, match=r"^copy_params_from: needs arrays by name, got a list"):
+        executor.copy_params_from([nd.ones(2)])
+    assert (executor.arg_dict["a"].asnumpy() == 0).all()
+
+
+@pytest.mark.parametrize("wrong", [None, "yes", [1], np.ones(2), nd.ones(2)])
+def test_whether_to_train_is_true_or_false(wrong):
+    executor = exp().simple_bind(data=(2,))
+    with pytest.raises(TypeError, match=r"^forward: is_train needs True or False, got "):
+        executor.forward(wrong, data=nd.ones(2))
+    assert (executor.arg_dict["data"].asnumpy() == 0).all()
+    for right in (1, True, np.True_):
+        executor.forward(right)
+        executor.backward(nd.ones(2))
+        assert (executor.grad_dict["data"].asnumpy() == 1).all()
+
+
+@pytest.mark.parametrize("wrong", [5, "ones", {"e_output": None}])
+def test_gradients_of_outputs_are_a_collection(wrong):
+    executor = exp().simple_bind(data=(2,))
+    executor.forward(is_train=True)
+    with pytest.raises(TypeError, match=r"^backward: out_grads needs an NDArray, or a list"):
+        executor.backward(wrong)
+
+
+def test_states_that_cannot_be_written_are_good_for_prediction_alone():
+    one = np.ones(2, np.float32)
+    one.flags.writeable = False
+    net = sym.BatchNorm(sym.Variable("data"), name="norm")
+    args = [nd.ones((3, 2)), nd.ones(2), nd.zeros(2)]
+    executor = net.bind(None, args, aux_states=[nd.from_dlpack(one), nd.from_dlpack(one)])
+    assert executor.forward()[0].asnumpy().shape == (3, 2)
+    with pytest.raises(ValueError, match=r"^forward: norm_moving_mean is updated in training, but"):
+        executor.forward(is_train=True)

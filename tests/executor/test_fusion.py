@@ -358,3 +358,25 @@ def test_constants_are_computed_once_and_may_be_outputs():
     for _ in range(2):
         assert (fused.forward()[1].asnumpy() == 2).all()
         fused.outputs[1][:] = 0  # the constant is somewhere else
+
+
+@pytest.mark.parametrize("watch", ["AF_FUSE", "monitor", "anomaly"])
+def test_what_is_drawn_does_not_depend_on_fusion(watch, monkeypatch):
+    """A group takes its inputs in another order than its operators, and some are left out."""
+    x = sym.Variable("x")
+    nothing = sym.zeros_like(sym.Dropout(x, p=0.5))
+    net = nothing + (sym.Dropout(x, p=0.5) + sym.Dropout(x, p=0.5) * 2.0)
+    found = []
+    for fused in (True, False):
+        if watch == "AF_FUSE":
+            monkeypatch.setenv("AF_FUSE", str(int(fused)))
+        executor = net.simple_bind(x=(8,))
+        executor.arg_dict["x"][:] = 1
+        if watch == "monitor" and not fused:
+            executor.set_monitor_callback(lambda *_: None)
+        if watch == "anomaly" and not fused:
+            executor.set_detect_anomaly()
+        af.random.seed(3)
+        found += [executor.forward(is_train=True)[0].asnumpy() for _ in range(2)]
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[3])

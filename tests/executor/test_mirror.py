@@ -136,7 +136,7 @@ def test_the_setting_takes_what_is_cheap_and_keeps_every_one_of_a_number(monkeyp
     monkeypatch.setenv("AF_BACKWARD_MIRROR_STEP", "2")
     assert all(name.startswith("act") for name in again(network()))
     monkeypatch.setenv("AF_BACKWARD_MIRROR_STEP", "none")
-    with pytest.raises(ValueError, match="AF_BACKWARD_MIRROR_STEP must be a number"):
+    with pytest.raises(ValueError, match="AF_BACKWARD_MIRROR_STEP must be a whole number"):
         program(network())
 
 

@@ -172,6 +172,24 @@ def test_a_failure_reaches_what_depends_on_it_and_no_later_pass(monkeypatch):
                 assert each.asnumpy().shape == each.shape
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_failure_reaches_the_end_where_no_gradient_is_wanted(layers, monkeypatch):
+    """As many messages as stages, but all of them forward."""
+    monkeypatch.setenv("AF_SEGMENT_US", "0")
+    net = sym.Embedding(sym.Variable("ids"), input_dim=4, output_dim=2, name="embed")
+    for _ in range(layers):
+        net = sym.tanh(net)
+    executor = net.simple_bind(ids=(3,), grad_req="null")
+    for wrong in (False, True, False):
+        executor.arg_dict["ids"][:] = nd.array([0, 9 if wrong else 2, 1])
+        (output,) = executor.forward(is_train=True)
+        if wrong:
+            with pytest.raises(IndexError, match="9"):
+                output.asnumpy()
+        else:
+            assert (output.asnumpy() == 0).all()
+
+
 def test_memory_goes_on_only_to_what_comes_later_in_any_case(monkeypatch):
     totals = []
     for least in (NEVER, "0"):
@@ -185,5 +203,5 @@ def test_memory_goes_on_only_to_what_comes_later_in_any_case(monkeypatch):
 
 def test_the_setting_is_a_number(monkeypatch):
     monkeypatch.setenv("AF_SEGMENT_US", "many")
-    with pytest.raises(ValueError, match="AF_SEGMENT_US must be a number of at least 0"):
+    with pytest.raises(ValueError, match="AF_SEGMENT_US must be a whole number of at least 0"):
         sym.tanh(sym.Variable("x")).simple_bind(x=(1,))

@@ -6,6 +6,7 @@ import pytest
 import actorflow as af
 from actorflow import nd, sym
 from actorflow.errors import ActorflowError, AnomalyError
+from actorflow.operator import NumpyOp
 
 
 def net():
@@ -133,3 +134,32 @@ def test_the_first_operator_whose_output_is_not_finite_is_named(monkeypatch, lea
         executor.outputs[0].asnumpy()
     executor.set_detect_anomaly(active=False)
     assert np.isnan(executor.forward()[0].asnumpy()).any()
+
+
+class Halves(NumpyOp):
+    """Half of its input, twice."""
+
+    def list_outputs(self):
+        return ["one", "two"]
+
+    def infer_shape(self, in_shape):
+        return in_shape, [in_shape[0]] * 2
+
+    def forward(self, in_data, out_data):
+        for each in out_data:
+            each[:] = in_data[0] / 2
+
+    def backward(self, out_grad, in_data, out_data, in_grad):
+        in_grad[0][:] = (out_grad[0] + out_grad[1]) / 2
+
+
+def test_looking_for_what_is_not_finite_may_begin_between_forward_and_backward():
+    """The fused program then runs singly; its constants have neither calls nor memory."""
+    one = Halves()(sym.Variable("x"))[0]  # the gradient of the other output is a constant
+    executor = one.simple_bind(x=(3,))
+    for _ in range(2):
+        executor.forward(is_train=True)
+        executor.set_detect_anomaly()
+        executor.backward(nd.ones(3))
+        assert (executor.grad_dict["x"].asnumpy() == 0.5).all()
+        executor.set_detect_anomaly(active=False)

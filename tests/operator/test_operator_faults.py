@@ -285,7 +285,8 @@ def test_an_operator_without_backward_predicts_but_does_not_learn():
     executor = net_of(copy_in).simple_bind(x=(2,))
     assert executor.forward()[0].asnumpy().tolist() == [0, 0]
     with pytest.raises(GradientError, match="it has no backward") as caught:
-        executor.forward(is_train=True)
+        executor.forward(is_train=True, x=nd.ones(2))
+    assert executor.arg_dict["x"].asnumpy().tolist() == [0, 0]  # refused before it is copied
     assert "on the way back through <test_anything 'n'>" in notes(caught)
     with pytest.raises(GradientError, match="it has no backward"):
         net_of(copy_in).grad(["x"]).simple_bind(x=(2,))

@@ -79,9 +79,9 @@ def test_an_operator_need_not_call_the_constructor_it_inherits():
 
 @pytest.mark.parametrize("number", [0, 1.5, np.float32(2)])
 def test_a_symbol_is_not_compared_with_a_number_as_an_object(number):
-    x = Variable("x")
+    x = sym.Variable("x")
     assert x == x  # noqa: PLR0124
-    assert x != Variable("x")
+    assert x != sym.Variable("x")
     assert x != "x"
     assert {x: 1}[x] == 1
     with pytest.raises(TypeError, match=r"sym\.equal\(<Symbol x>, "):
