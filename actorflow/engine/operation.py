@@ -46,17 +46,19 @@ STATE_NAMES: Final = ("sent", "waiting", "ready", "running", "ended", "done")
 _PACKAGE = str(Path(__file__).parent.parent)
 
 
-# The names of files of code that are known to lie outside of this package.
+# The names of files of code that are known to lie outside of this package, or inside.
 users_files: Final[set[str]] = set()
+_own_files: Final[set[str]] = set()
 
 
 def _is_users(file_name: str) -> bool:
+    if file_name in _own_files:
+        return False
     if file_name in users_files:
         return True
-    if file_name.startswith(_PACKAGE):
-        return False
-    users_files.add(file_name)
-    return True
+    own = file_name.startswith(_PACKAGE)
+    (_own_files if own else users_files).add(file_name)
+    return not own
 
 
 class Operation:
@@ -292,7 +294,8 @@ def capture_line() -> Site | None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        if _is_users(code.co_filename):
+        file_name = code.co_filename
+        if file_name not in _own_files and _is_users(file_name):
             return (code, frame.f_lasti)
         frame = frame.f_back
     return None
