@@ -26,7 +26,7 @@ from actorflow.ndarray import NDArray as NDArray, explain as explain
 from actorflow.symbol import AttrScope as AttrScope, Symbol as Symbol
 
 if TYPE_CHECKING:
-    from actorflow import recordio as recordio
+    from actorflow import io as io, recordio as recordio
 
 __all__ = [
     "AttrScope",
@@ -45,6 +45,7 @@ __all__ = [
     "executor",
     "explain",
     "gpu",
+    "io",
     "nd",
     "operator",
     "random",
@@ -56,10 +57,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "recordio":
+    if name in {"io", "recordio"}:
         from importlib import import_module  # noqa: PLC0415 -- most programs read no record files
 
-        return import_module("actorflow.recordio")
+        return import_module(f"actorflow.{name}")
     if name == "__version__":
         # Slow to import, rarely asked for.
         from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415

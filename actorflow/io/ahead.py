@@ -1,0 +1,194 @@
+"""Reading ahead: a bounded number of operations, each of which makes the next item of a source."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
+
+from actorflow.engine import Resource, current_engine
+from actorflow.errors import ActorflowError, EngineClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from actorflow.engine import Accessible, Engine, Operation
+
+__all__ = ["Ahead", "Ended", "Job", "quiet_after"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Job(Generic[T]):
+    """What one operation is to do: `make` gives the item, or raises StopIteration at the end."""
+
+    make: Callable[[], T]
+    reads: Sequence[Accessible] = ()
+    writes: Sequence[Accessible] = ()
+    device: str = "io"
+    nbytes: int = 0
+    quick: bool = False
+
+
+class Ended(Exception):  # noqa: N818 -- nothing is wrong
+    """The source has no further item."""
+
+
+@attrs.frozen
+class _Outcome(Generic[T]):
+    item: T | None = None
+    error: Exception | None = None
+    traceback: TracebackType | None = None
+
+
+class Ahead(Generic[T]):
+    """The items of a source, in order, of which up to `depth` are made before they are asked for.
+
+    Operations of one source follow each other: each writes `chain`, which the source keeps for all
+    its life, so that one that still runs when the source is reset ends before the next begins.
+    A source that fails does not fail the operation: an item that nobody comes to ask for has to
+    fail silently, and the engine would report it.
+
+    One thread or task at a time may ask; any may drop it.
+
+    Args:
+      who: the iterator's name.
+      next_job: called by the consumer; what to do for the next item, or None if there is none.
+      chain: what all operations of the source write.
+      depth: how many items may be ready that nobody has taken.
+    """
+
+    def __init__(
+        self, who: str, next_job: Callable[[], Job[T] | None], chain: Resource, depth: int
+    ) -> None:
+        self._who = who
+        self._next_job = next_job
+        self._chain = chain
+        self._depth = depth
+        self._lock = threading.RLock()  # between asking and dropping
+        self._queue: deque[Operation] = deque()
+        self._job: Job[T] | None = None  # made, but not pushed: there was no room
+        self._over = False  # no further job is to be made
+        self._stopped = False  # no further item is to be made; written by operations
+
+    def ready(self) -> T:
+        """Wait, blocking, for the next item, and leave it where it is.
+
+        Raises:
+          Ended: there is none.
+          WouldBlockError: it is not ready, inside a running event loop.
+          Exception: what the source raised; again each time.
+        """
+        while self._wanted() is not None:
+            self._push()
+        outcome: _Outcome[T] = self._first().wait()
+        return _item(outcome)
+
+    async def ready_async(self) -> T:
+        """Do like `ready` in a task. A cancellation ends the wait, and the item stays."""
+        while (job := self._wanted()) is not None:
+            await current_engine().wait_room(job.nbytes)
+            self._push()
+        outcome: _Outcome[T] = await self._first()
+        return _item(outcome)
+
+    def pop(self) -> None:
+        """Remove the item that `ready` gave."""
+        self._queue.popleft()
+
+    def take(self) -> T:
+        """Wait, blocking, for the next item and remove it; raises what `ready` raises."""
+        item = self.ready()
+        self.pop()
+        return item
+
+    async def take_async(self) -> T:
+        """Do like `take` in a task."""
+        item = await self.ready_async()
+        self.pop()
+        return item
+
+    @property
+    def holds(self) -> bool:
+        """Whether an item was asked for, or made ahead, that nobody has taken."""
+        return bool(self._queue)
+
+    def drop(self) -> None:
+        """Take back what has not started, and forget the rest."""
+        with self._lock:
+            self._stopped = self._over = True
+            for operation in self._queue:
+                operation.cancel()
+            self._queue.clear()
+
+    def _wanted(self) -> Job[T] | None:
+        """The next job, if one more item is to be made."""
+        with self._lock:
+            if self._over or len(self._queue) > self._depth:
+                return None
+            if self._job is None:
+                self._job = self._next_job()
+                self._over = self._job is None
+            return self._job
+
+    def _push(self) -> None:
+        with self._lock:
+            job = self._job
+            if job is None:
+                return  # another task has pushed it
+            operation = current_engine().push(
+                lambda: self._run(job),
+                reads=job.reads,
+                writes=(self._chain, *job.writes),
+                device=job.device,
+                name=self._who,
+                nbytes=job.nbytes,
+                quick=job.quick,
+            )
+            self._queue.append(operation)
+            self._job = None
+
+    def _run(self, job: Job[T]) -> _Outcome[T]:
+        """As an operation: the next item, the end, or why there is none."""
+        if self._stopped:
+            return _Outcome(error=Ended())
+        try:
+            return _Outcome(job.make())
+        except StopIteration:
+            self._stopped = True
+            return _Outcome(error=Ended())
+        except Exception as error:  # noqa: BLE001 -- user code ends here; `ready` raises it
+            self._stopped = True
+            return _Outcome(error=error, traceback=error.__traceback__)
+
+    def _first(self) -> Operation:
+        with self._lock:
+            if not self._queue:
+                raise Ended
+            return self._queue[0]
+
+
+def _item(outcome: _Outcome[T]) -> T:
+    if outcome.error is not None:
+        # The same exception may be raised often: its traceback must not grow.
+        raise outcome.error.with_traceback(outcome.traceback)
+    return outcome.item  # type: ignore[return-value]  # there is one if there is no error
+
+
+def quiet_after(chain: Resource, last: Callable[[], Any], who: str) -> None:
+    """Call `last` behind all operations of a source that were pushed so far, without waiting."""
+    engine: Engine | None = chain.owner
+    if engine is None or chain.idle:
+        last()
+        return
+    try:
+        engine.push(last, writes=[chain], device="io", name=f"{who}.close")
+    except EngineClosedError:
+        last()  # a closed engine has nothing in flight
+    except ActorflowError as error:
+        error.add_note(f"{who}: what it read from could not be closed")
+        raise

@@ -1,0 +1,124 @@
+"""Lines of numbers in a file, read from any place on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import numpy as np
+
+from actorflow.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actorflow.io.batch import Numbers
+    from actorflow.recordio.storage import Source
+
+__all__ = ["Lines", "Place", "parse"]
+
+_MARK: Final = b"\xef\xbb\xbf"  # some programs begin UTF-8 with it
+_LONGEST: Final = 1 << 20  # bytes of a line, and 64 more for each number that it is to have
+_NUMBER: Final = 64
+
+
+@attrs.frozen
+class Place:
+    """A place in a file: the offset in bytes, and the number of lines before it."""
+
+    offset: int = 0
+    line: int = 0
+
+
+class Lines:
+    """The lines of a file. It keeps the block that it read last, so one thread at a time may ask.
+
+    Args:
+      who: the iterator's name.
+      source: what to read.
+      width: how many numbers a line is to have.
+    """
+
+    def __init__(self, who: str, source: Source, width: int) -> None:
+        self._who = who
+        self._source = source
+        self._longest = _LONGEST + _NUMBER * width
+        self._block = b""
+        self._start = 0  # of the block in the file
+
+    @property
+    def name(self) -> str:
+        """The file's."""
+        return self._source.name
+
+    def take(self, place: Place, count: int) -> tuple[list[tuple[int, bytes]], Place]:
+        """Up to `count` lines that are not blank, with their numbers, and the place behind them."""
+        if not self._start <= place.offset <= self._start + len(self._block):
+            self._block, self._start = b"", place.offset
+        found: list[tuple[int, bytes]] = []
+        at, line = place.offset - self._start, place.line
+        while len(found) < count:
+            end = self._block.find(b"\n", at)
+            if end < 0:
+                at = self._read_more(at, line)
+                end = self._block.find(b"\n", at)
+                if end < 0:
+                    end = len(self._block)
+                    if at == end:
+                        break
+            text = self._block[at:end]
+            if not line:
+                text = text.removeprefix(_MARK)
+            text = text.strip()
+            line += 1
+            at = min(end + 1, len(self._block))
+            if text:
+                found.append((line, text))
+        return found, Place(self._start + at, line)
+
+    def _read_more(self, at: int, line: int) -> int:
+        """Read until the line at `at` is whole, or the file ends; give where it begins now."""
+        pieces = [self._block[at:]]
+        self._start += at
+        nbytes = len(pieces[0])
+        while True:
+            more = self._source.read(self._start + nbytes, self._source.block_nbytes)
+            pieces.append(more)
+            nbytes += len(more)
+            if not more or b"\n" in more:
+                break
+            if nbytes > self._longest:
+                raise FormatError(
+                    f"{self._who}: {self.name}, line {line + 1}: does not end within {nbytes} "
+                    f"bytes; needs to end within {self._longest}"
+                )
+        self._block = b"".join(pieces)
+        return 0
+
+
+def parse(
+    who: str, name: str, lines: Sequence[tuple[int, bytes]], width: int, dtype: np.dtype[Any]
+) -> Numbers:
+    """The numbers of lines, as an array of shape (lines, width).
+
+    Raises:
+      FormatError: a line has another number of numbers, or something else; with its number.
+    """
+    for line, text in lines:
+        got = text.count(b",") + 1
+        if got != width:
+            raise FormatError(f"{who}: {name}, line {line}: has {got} numbers, needs {width}")
+    fields = b",".join([text for _, text in lines]).split(b",")
+    try:
+        return np.array(fields).astype(dtype).reshape(len(lines), width)
+    except (ValueError, OverflowError) as error:
+        for line, text in lines:
+            for column, field in enumerate(text.split(b","), start=1):
+                try:
+                    np.array([field]).astype(dtype)
+                except (ValueError, OverflowError):
+                    raise FormatError(
+                        f"{who}: {name}, line {line}, column {column}: "
+                        f"{field[:40].decode(errors='replace')!r} is no {dtype.name}"
+                    ) from error
+        raise
