@@ -119,19 +119,20 @@ class IdxFile:
             head = self._open().read(begin)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self._wrong(0, f"the packed data is damaged: {error}") from error
-        if len(head) < begin:
-            raise self._wrong(len(head), f"the file ends in its header of {begin} bytes")
-        magic, *shape = struct.unpack(f">{axes + 1}I", head)
-        if magic != _UBYTE + axes:
+        magic = int.from_bytes(head[:4], "big")
+        if len(head) >= 4 and magic != _UBYTE + axes:  # noqa: PLR2004 -- its bytes
             what = f"the magic number is {magic:#010x}, needs {_UBYTE + axes:#010x}"
             raise self._wrong(0, f"{what} (unsigned bytes, {axes} axes)")
+        if len(head) < begin:
+            raise self._wrong(len(head), f"the file ends in its header of {begin} bytes")
+        shape = struct.unpack_from(f">{axes}I", head, 4)
         wanted, size = begin + math.prod(shape), self.size()
         sizes = "x".join(map(str, shape))
         if not self._packed and size != wanted:
             raise self._wrong(4, f"{sizes} elements need {wanted} bytes; the file has {size}")
         if self._packed and wanted > size * _MOST_PACKED:
             raise self._wrong(4, f"{sizes} elements cannot be packed in {size} bytes")
-        return tuple(shape)
+        return shape
 
     def _wrong(self, offset: int, what: str) -> FormatError:
         packed = " unpacked" if self._packed else ""

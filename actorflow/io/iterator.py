@@ -100,7 +100,7 @@ class DataIter:
         """
         raise self._missing("state_dict")
 
-    def load_state_dict(self, state: State) -> None:
+    def load_state_dict(self, state: State) -> None:  # noqa: ARG002 -- for subclasses
         """Go to where an iterator of the same kind and data stood at its `state_dict`.
 
         Raises:

@@ -279,12 +279,14 @@ class PrefetchingIter(BatchIter):
 def _renamed(
     renames: Sequence[Mapping[str, str]], given: Sequence[Sequence[DataDesc]]
 ) -> list[DataDesc]:
-    """What all iterators give, under the new names."""
-    return [
-        DataDesc(names.get(each.name, each.name), each.shape, each.dtype, each.layout)
-        for names, descs in zip(renames, given, strict=True)
-        for each in descs
-    ]
+    """What all iterators give, under the new names; old programs give plain pairs."""
+    found = []
+    for names, descs in zip(renames, given, strict=True):
+        for pair in descs:
+            each = pair if isinstance(pair, DataDesc) else DataDesc(*pair)
+            name = names.get(each.name, each.name)
+            found.append(DataDesc(name, each.shape, each.dtype, each.layout))
+    return found
 
 
 def _chained(parts: Sequence[Sequence[NDArray] | None]) -> list[NDArray]:

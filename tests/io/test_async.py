@@ -1,0 +1,189 @@
+"""`async for` under both event loops: it blocks no loop, and a cancellation loses no batch."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+import trio
+
+import actorflow as af
+from actorflow import io
+from actorflow.errors import ActorflowError, WouldBlockError
+from tests.io._sources import LOOPS, Boom, Kept, Numbers
+
+
+@pytest.fixture(params=list(LOOPS))
+def run(request):
+    return LOOPS[request.param]
+
+
+async def numbers(iterator):
+    return [int((await batch.data[0]).reshape(-1)[0]) async for batch in iterator]
+
+
+def makers(csv, mnist):
+    return [
+        lambda: Numbers(4),
+        lambda: io.NDArrayIter(np.arange(4)),
+        lambda: io.CSVIter(csv[0], (2,), batch_size=1),
+        lambda: io.MNISTIter(*mnist, batch_size=1, shuffle=False),
+        lambda: io.ResizeIter(Numbers(2), 4),
+        lambda: io.PrefetchingIter(Numbers(4)),
+        lambda: io.ResizeIter(io.PrefetchingIter(io.NDArrayIter(np.arange(2))), 4),
+        lambda: io.BucketSentenceIter([[i, i] for i in range(4)], 1),
+    ]
+
+
+@pytest.mark.parametrize("engine_type", ["naive", "threaded"])
+def test_the_same_batches_as_for(run, csv, mnist, engine_type):
+    expected = []
+    with af.Engine(engine_type="naive"):
+        for make in makers(csv, mnist):
+            iterator = make()
+            told = [int(batch.data[0].asnumpy().reshape(-1)[0]) for batch in iterator]
+            iterator.reset()
+            expected.append(told + [int(b.data[0].asnumpy().reshape(-1)[0]) for b in iterator])
+
+    async def main():
+        async with af.Engine(workers=1, engine_type=engine_type):
+            for make, wanted in zip(makers(csv, mnist), expected, strict=True):
+                async with make() as iterator:
+                    told = await numbers(iterator)
+                    iterator.reset()
+                    assert told + await numbers(iterator) == wanted
+
+    run(main)
+
+
+def test_a_failure_reaches_the_loop_and_the_iterator_goes_on(run):
+    async def main():
+        async with af.Engine(workers=2):
+            iterator = io.PrefetchingIter(Kept(4, boom_at=2), prefetch_buffer=3)
+            with pytest.raises(Boom):
+                await numbers(iterator)
+            iterator.reset()
+            assert await numbers(iterator) == [0, 1, 2, 3]
+            plain = Numbers(3, boom_at=1)
+            with pytest.raises(Boom):
+                await numbers(plain)
+            assert await numbers(plain) == [1, 2]
+            iterator.close()
+            with pytest.raises(ActorflowError, match="it was closed"):
+                await numbers(iterator)
+
+    run(main)
+
+
+class Slow(Numbers):
+    """Its second batch comes when the gate opens."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.waits, self.gate = threading.Event(), threading.Event()
+
+    def next(self):
+        if self.at == 1:
+            self.waits.set()
+            assert self.gate.wait(60)
+        return super().next()
+
+
+@pytest.mark.parametrize("wrap", [lambda source: source, io.PrefetchingIter])
+def test_trio_cancelled_and_resumed(wrap):
+    async def main():
+        async with af.Engine(workers=1):
+            source = Slow(4)
+            iterator = wrap(source)
+            seen, turns, enough = [], [], trio.Event()
+
+            async def consume():
+                async for batch in iterator:
+                    value = (await batch.data[0])[0]
+                    seen.append(int(value))
+
+            async def tick():
+                await trio.to_thread.run_sync(source.waits.wait)
+                while len(turns) < 100:  # the loop is not blocked
+                    turns.append(1)
+                    await trio.lowlevel.checkpoint()
+                enough.set()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(consume)
+                nursery.start_soon(tick)
+                await enough.wait()
+                nursery.cancel_scope.cancel()
+            assert seen == [0]
+            source.gate.set()
+            assert await numbers(iterator) == [1, 2, 3]  # the batch that was waited for, too
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("wrap", [lambda source: source, io.PrefetchingIter])
+def test_asyncio_cancelled_and_resumed(wrap):
+    async def main():
+        async with af.Engine(workers=1):
+            source = Slow(4)
+            iterator = wrap(source)
+            seen = []
+
+            async def consume():
+                async for batch in iterator:
+                    value = (await batch.data[0])[0]
+                    seen.append(int(value))
+
+            task = asyncio.create_task(consume())
+            await asyncio.to_thread(source.waits.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert seen == [0]
+            source.gate.set()
+            assert await numbers(iterator) == [1, 2, 3]
+
+    asyncio.run(main())
+
+
+def test_for_after_a_cancelled_async_for():
+    iterator = Slow(3)
+
+    async def main():
+        async with af.Engine(workers=1):
+            assert int((await (await anext(iterator)).data[0])[0]) == 0
+            with trio.move_on_after(0):
+                await anext(iterator)
+            iterator.gate.set()
+
+    trio.run(main)
+    with af.Engine(workers=1):
+        assert [int(batch.data[0].asnumpy()[0]) for batch in iterator] == [1, 2]
+
+
+def test_a_blocking_next_in_a_loop_is_an_error_and_loses_nothing(run):
+    async def main():
+        async with af.Engine(workers=1):
+            source = Slow(3)
+            iterator = io.PrefetchingIter(source)
+            await anext(iterator)
+            await source_waits(source)
+            with pytest.raises(WouldBlockError):
+                iterator.next()
+            source.gate.set()
+            assert await numbers(iterator) == [1, 2]
+
+    run(main)
+
+
+async def source_waits(source):
+    await af.current_engine().push(source.waits.wait, device="io")
+
+
+def test_pushing_waits_for_room(run):
+    async def main():
+        async with af.Engine(workers=1, max_ops=2):
+            iterator = io.NDArrayIter(np.ones((40, 2000)), None, 2, prefetch_buffer=8)
+            assert len(await numbers(iterator)) == 20
+
+    run(main)
