@@ -97,8 +97,17 @@ class Ahead(Generic[T]):
         return _item(outcome)
 
     def pop(self) -> None:
-        """Remove the item that `ready` gave."""
-        self._queue.popleft()
+        """Remove the item that `ready` gave.
+
+        Raises:
+          ActorflowError: another task or thread has dropped everything meanwhile.
+        """
+        with self._lock:
+            if not self._queue:
+                raise ActorflowError(
+                    f"{self._who}: it was reset or closed while its next batch was waited for"
+                )
+            self._queue.popleft()
 
     def take(self) -> T:
         """Wait, blocking, for the next item and remove it; raises what `ready` raises."""

@@ -8,7 +8,7 @@ import pytest
 from actorflow.engine import Engine
 
 
-@pytest.fixture(params=["naive", "1", "2", "3", "verifying"])
+@pytest.fixture(params=["naive", "0", "1", "2", "3", "verifying"])
 def engine(request):
     """An engine of each kind in turn, the current one during the test."""
     if request.param == "naive":

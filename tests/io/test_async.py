@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 import trio
+from hypothesis import given, settings, strategies as st
 
 import actorflow as af
 from actorflow import io
@@ -185,5 +186,47 @@ def test_pushing_waits_for_room(run):
         async with af.Engine(workers=1, max_ops=2):
             iterator = io.NDArrayIter(np.ones((40, 2000)), None, 2, prefetch_buffer=8)
             assert len(await numbers(iterator)) == 20
+
+    run(main)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    cancelled=st.lists(st.booleans(), min_size=1, max_size=30),
+    depth=st.integers(0, 3),
+    wrap=st.booleans(),
+)
+def test_cancelled_at_any_point(cancelled, depth, wrap):
+    async def main():
+        async with af.Engine(workers=2):
+            rows = io.NDArrayIter(np.arange(12), prefetch_buffer=depth)
+            iterator = io.ResizeIter(io.PrefetchingIter(rows), 12) if wrap else rows
+            seen = []
+            for at_once in cancelled:
+                with trio.move_on_after(0 if at_once else 60):
+                    seen.append((await anext(iterator, None)) and iterator.getindex().tolist()[0])
+            told = [each for each in seen if each is not None]
+            told += [batch.index.tolist()[0] async for batch in iterator]
+            assert told == list(range(12))
+
+    trio.run(main)
+
+
+def test_closed_while_somebody_waits(run):
+    async def main():
+        async with af.Engine(workers=1) as engine:
+            source = Slow(3)
+            iterator = io.PrefetchingIter(source)
+            await anext(iterator)
+
+            async def close():
+                await source_waits(source)
+                iterator.close()
+                source.gate.set()
+
+            closing = engine.push_async(close)
+            with pytest.raises(ActorflowError, match="closed while its next batch"):
+                await anext(iterator)
+            await closing
 
     run(main)
