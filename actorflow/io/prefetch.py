@@ -156,24 +156,26 @@ class PrefetchingIter(BatchIter):
         return self._aheads
 
     def _take(self) -> DataBatch:
+        aheads = self._reading()
         ready: list[_Taken | None] = []
-        for ahead in self._reading():
+        for ahead in aheads:
             try:
                 ready.append(ahead.ready())
             except Ended:
                 ready.append(None)
-        return self._joined(ready)
+        return self._joined(aheads, ready)
 
     async def _take_async(self) -> DataBatch:
+        aheads = self._reading()
         ready: list[_Taken | None] = []
-        for ahead in self._reading():
+        for ahead in aheads:
             try:
                 ready.append(await ahead.ready_async())
             except Ended:
                 ready.append(None)
-        return self._joined(ready)
+        return self._joined(aheads, ready)
 
-    def _joined(self, ready: list[_Taken | None]) -> DataBatch:
+    def _joined(self, aheads: list[Ahead[_Taken]], ready: list[_Taken | None]) -> DataBatch:
         """One batch of one of each iterator. Only now are these removed."""
         taken = [each for each in ready if each is not None]
         if not taken:
@@ -185,7 +187,7 @@ class PrefetchingIter(BatchIter):
                 for each, pad in zip(self.iters, pads, strict=True)
             )
             raise ValueError(f"PrefetchingIter: the iterators have to end together, but {said}")
-        for ahead, source, (_, position) in zip(self._aheads, self._sources, taken, strict=True):
+        for ahead, source, (_, position) in zip(aheads, self._sources, taken, strict=True):
             ahead.pop()
             source.position, source.resets = position, 0
         first = taken[0][0]
