@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import numpy as np
 
-from actorflow.ops.blocks import BLOCK, all_floating, blocks, check_floating, run, space
-from actorflow.ops.operator import Operator
+from actorflow.ops.blocks import BLOCK, Notes, all_floating, blocks, check_floating, run, space
+from actorflow.ops.operator import Operator, call_each
 from actorflow.ops.parameters import choice, flag, number
 from actorflow.ops.softmax import Space, View, softmax, softmax_space, split_at
 from actorflow.ops.types import prod
@@ -16,7 +16,7 @@ from actorflow.ops.types import prod
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actorflow.ops.operator import Apply, Handles
+    from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = [
@@ -124,8 +124,14 @@ class SoftmaxOutput(WithLabel):
     def scratch(self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]) -> Space:
         return softmax_space(self.view(shapes[0]), dtypes[0], 1)
 
-    def forward(self, data: Memory, label: Memory, output: Memory, room: Memory) -> None:
-        softmax(data, output, self.view(data.shape), room)
+    def calls(self, arrays: list[Any]) -> list[Call]:
+        data, _, output, room = arrays
+        notes = Notes()
+        softmax(data, output, self.view(data.shape), room, do=notes)
+        return notes.calls
+
+    def forward(self, *arrays: Memory) -> None:
+        call_each(self.calls(list(arrays)))
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles

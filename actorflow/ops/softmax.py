@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import attrs
 import numpy as np
 
-from actorflow.ops.blocks import BLOCK as SMALL_BLOCK, all_floating, blocks, working_type
-from actorflow.ops.operator import Operator
+from actorflow.ops.blocks import (
+    BLOCK as SMALL_BLOCK,
+    Notes,
+    all_floating,
+    at_once,
+    blocks,
+    working_type,
+)
+from actorflow.ops.operator import Operator, call_each
 from actorflow.ops.parameters import choice, data_type, flag, integer, number, optional
 from actorflow.ops.reduce import normalize_axis
 from actorflow.ops.types import prod
@@ -21,7 +28,8 @@ from actorflow.ops.types import prod
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from actorflow.ops.operator import Apply, Handles
+    from actorflow.ops.blocks import Do
+    from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = [
@@ -74,19 +82,19 @@ def _parts(view: View) -> Iterator[tuple[slice, slice]]:
             yield some, part
 
 
-def _laid_out(room: Memory, array: Memory, part: tuple[slice, slice]) -> Memory:
+def _laid_out(do: Do, room: Memory, array: Memory, part: tuple[slice, slice]) -> Memory:
     """A block of an array, as `(k, columns)` in `room`."""
     block = array[part[0], :, part[1]]
     outer, k, inner = block.shape
     laid = room[: block.size].reshape(k, outer, inner)
-    np.copyto(laid, block.transpose(1, 0, 2), casting="same_kind")
+    do(np.copyto, laid, block.transpose(1, 0, 2), "same_kind")
     return laid.reshape(k, outer * inner)
 
 
-def _put_back(laid: Memory, array: Memory, part: tuple[slice, slice]) -> None:
+def _put_back(do: Do, laid: Memory, array: Memory, part: tuple[slice, slice]) -> None:
     block = array[part[0], :, part[1]]
     outer, k, inner = block.shape
-    np.copyto(block.transpose(1, 0, 2), laid.reshape(k, outer, inner), casting="same_kind")
+    do(np.copyto, block.transpose(1, 0, 2), laid.reshape(k, outer, inner), "same_kind")
 
 
 def _block(array: Memory, part: tuple[slice, slice]) -> Memory:
@@ -94,37 +102,57 @@ def _block(array: Memory, part: tuple[slice, slice]) -> Memory:
     return array[part[0], :, 0] if array.shape[2] == 1 else array[part[0], :, part[1]]
 
 
-def _converted(room: Memory, block: Memory) -> Memory:
+def _converted(do: Do, room: Memory, block: Memory) -> Memory:
     converted = room[: block.size].reshape(block.shape)
-    np.copyto(converted, block)
+    do(np.copyto, converted, block)
     return converted
 
 
-def _normalise(data: Memory, output: Memory, axis: int, scale: float) -> None:
+def _normalise(do: Do, data: Memory, output: Memory, axis: int, scale: float) -> None:
     """Softmax of a block along an axis; `data` may be `output`."""
-    column = np.maximum.reduce(data, axis, keepdims=True)
-    np.subtract(data, column, output)
-    if scale != 1:
-        np.multiply(output, scale, output)
-    np.exp(output, output)
-    np.add.reduce(output, axis, keepdims=True, out=column)
-    np.divide(output, column, output)
+    column = _shift(do, data, output, axis, scale)
+    do(np.exp, output, output)
+    do(np.add.reduce, output, axis, None, column, True)
+    do(np.divide, output, column, output)
 
 
-def _log_normalise(data: Memory, output: Memory, axis: int, scale: float, room: Memory) -> None:
+def _log_normalise(
+    do: Do, data: Memory, output: Memory, axis: int, scale: float, room: Memory
+) -> None:
     """The logarithm of the softmax; `data` may be `output`."""
-    column = np.maximum.reduce(data, axis, keepdims=True)
-    np.subtract(data, column, output)
+    column = _shift(do, data, output, axis, scale)
+    do(np.exp, output, room)
+    do(np.add.reduce, room, axis, None, column, True)
+    do(np.log, column, column)
+    do(np.subtract, output, column, output)
+
+
+def _shift(do: Do, data: Memory, output: Memory, axis: int, scale: float) -> Memory:
+    """Make the largest number of each column 0, so that no exponential overflows.
+
+    Returns:
+      A number for each column, to work in.
+    """
+    shape = (
+        (1, data.shape[1], *data.shape[2:]) if axis == 0 else (data.shape[0], 1, *data.shape[2:])
+    )
+    column = np.empty(shape, output.dtype)
+    do(np.maximum.reduce, data, axis, None, column, True)
+    do(np.subtract, data, column, output)
     if scale != 1:
-        np.multiply(output, scale, output)
-    np.exp(output, room)
-    np.add.reduce(room, axis, keepdims=True, out=column)
-    np.log(column, column)
-    np.subtract(output, column, output)
+        do(np.multiply, output, scale, output)
+    return column
 
 
 def softmax(
-    data: Memory, output: Memory, view: View, room: Memory, *, scale: float = 1, log: bool = False
+    data: Memory,
+    output: Memory,
+    view: View,
+    room: Memory,
+    *,
+    do: Do,
+    scale: float = 1,
+    log: bool = False,
 ) -> None:
     """Fill `output` with the softmax of `data * scale`, or with its logarithm.
 
@@ -135,6 +163,7 @@ def softmax(
       output: likewise.
       view: how to see them.
       room: scratch space for two arrays, with `log` or float16, or for one.
+      do: calls NumPy's functions, or notes the calls.
       scale: positive.
       log: give the logarithm.
     """
@@ -142,21 +171,21 @@ def softmax(
     columns, staged = _as_columns(view), output.dtype != room.dtype
     for part in _parts(view):
         if columns:
-            source = target = _laid_out(room[0], data, part)
+            source = target = _laid_out(do, room[0], data, part)
         else:
             source, target = _block(data, part), _block(output, part)
             if staged:
-                source = target = _converted(room[0], source)
+                source = target = _converted(do, room[0], source)
         axis = 0 if columns else 1
         if log:
             more = room[-1][: source.size].reshape(source.shape)
-            _log_normalise(source, target, axis, scale, more)
+            _log_normalise(do, source, target, axis, scale, more)
         else:
-            _normalise(source, target, axis, scale)
+            _normalise(do, source, target, axis, scale)
         if columns:
-            _put_back(target, output, part)
+            _put_back(do, target, output, part)
         elif staged:
-            np.copyto(_block(output, part), target, casting="same_kind")
+            do(np.copyto, _block(output, part), target, "same_kind")
 
 
 def softmax_gradient(
@@ -180,11 +209,13 @@ def softmax_gradient(
     axis = 0 if columns else 1
     for part in _parts(view):
         if columns:
-            y, g = (_laid_out(room[index], array, part) for index, array in enumerate(arrays))
+            y, g = (
+                _laid_out(at_once, room[index], array, part) for index, array in enumerate(arrays)
+            )
         else:
             y, g = (_block(array, part) for array in arrays)
             if staged:
-                y, g = _converted(room[0], y), _converted(room[1], g)
+                y, g = _converted(at_once, room[0], y), _converted(at_once, room[1], g)
         work = room[2][: y.size].reshape(y.shape)
         if log:
             total = np.add.reduce(g, axis, keepdims=True)
@@ -199,7 +230,7 @@ def softmax_gradient(
         if scale != 1:
             np.multiply(work, scale, work)
         if columns:
-            _put_back(work, data_grad, part)
+            _put_back(at_once, work, data_grad, part)
         else:
             np.copyto(_block(data_grad, part), work, casting="same_kind")
 
@@ -233,8 +264,15 @@ class SoftmaxLike(Operator):
     def scratch(self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]) -> Space:
         return softmax_space(self.view(shapes[0]), dtypes[0], 2 if self.log else 1)
 
-    def forward(self, data: Memory, output: Memory, room: Memory) -> None:
-        softmax(data, output, self.view(data.shape), room, scale=self.scale, log=self.log)
+    def calls(self, arrays: list[Any]) -> list[Call]:
+        data, output, room = arrays
+        notes = Notes()
+        view = self.view(data.shape)
+        softmax(data, output, view, room, scale=self.scale, log=self.log, do=notes)
+        return notes.calls
+
+    def forward(self, *arrays: Memory) -> None:
+        call_each(self.calls(list(arrays)))
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
