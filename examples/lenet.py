@@ -139,7 +139,9 @@ async def main(options: argparse.Namespace) -> None:
     theirs = score_scikit_learn(digits, **PEER, epochs=2 * options.epochs, seed=options.seed)
     show_images(console, digits, chances)
     scores = {"LeNet, actorflow": ours, "784-128-64-10, scikit-learn": theirs}
-    show_scores(console, "the same images", scores, len(digits.held_out_labels))
+    # 2,293,000 multiplications for an image, and 109,184.
+    title = "the same images; LeNet takes 21 times as many multiplications for each"
+    show_scores(console, title, scores, len(digits.held_out_labels))
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
