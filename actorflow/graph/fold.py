@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from actorflow.graph.node import Node, rebuild, topological
+from actorflow.graph.node import Node
 from actorflow.ops import (
     ELEMENTWISE,
     Constant,
@@ -20,14 +20,14 @@ from actorflow.ops import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from actorflow.graph.node import Entry, Rule
     from actorflow.ops import Memory, Operator
 
     Known = dict[Entry, Any]
 
-__all__ = ["LIMIT", "drop_neutral", "dropping_neutral", "fold_constants", "folding"]
+__all__ = ["LIMIT", "dropping_neutral", "folding"]
 
 LIMIT: Final = 1 << 20
 """Bytes of the largest array that is kept. A constant lies in memory for as long as the executor,
@@ -40,17 +40,15 @@ _IDEMPOTENT: Final = frozenset(
 )
 
 
-def fold_constants(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
-    """Compute what depends on no variable, once and for all, up to `LIMIT`.
+def folding(order: Iterable[Node], shapes: Known, types: Known) -> Rule:
+    """A rule for `rebuild`: compute what depends on no variable once and for all, up to `LIMIT`.
 
     An operator that reads no elements of an input, as `zeros_like`, does not depend on it.
+
+    Args:
+      order: the nodes of the graph.
+      shapes, types: of all entries.
     """
-    order = topological(heads)
-    return rebuild(heads, folding(order, shapes, types), shapes, types, order)
-
-
-def folding(order: Iterable[Node], shapes: Known, types: Known) -> Rule:
-    """`fold_constants` as a rule for `rebuild`, for a graph with these nodes."""
     # A state is written by its operator.
     states = {entry for node in order for entry in node.states()}
 
@@ -99,18 +97,13 @@ def _constant(name: str, node: Node, value: Memory) -> Entry:
     return Node(Constant(value), name, (), node.attributes, node.site).entries()[0]
 
 
-def drop_neutral(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
-    """Leave out what gives one of its inputs whatever that is, a NaN, an infinity or -0.0 too.
-
-    So `x * 1`, `x / 1`, `x - 0`, `-(-x)` and `floor(floor(x))` become what is inside. `x + 0` does
-    for integers alone: with floats, -0.0 + 0 is 0.0. Nor is the power of 1 left out for floats,
-    which libraries may round.
-    """
-    return rebuild(heads, dropping_neutral(shapes, types), shapes, types)
-
-
 def dropping_neutral(shapes: Known, types: Known) -> Rule:
-    """`drop_neutral` as a rule for `rebuild`."""
+    """A rule for `rebuild`: leave out what gives one of its inputs, whatever that is.
+
+    Be it a NaN, an infinity or -0.0. So `x * 1`, `x / 1`, `x - 0`, `-(-x)` and `floor(floor(x))`
+    become what is inside. `x + 0` does for integers alone: with floats, -0.0 + 0 is 0.0. Nor is the
+    power of 1 left out for floats, which libraries may round.
+    """
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
         operator = node.operator

@@ -20,13 +20,11 @@ if TYPE_CHECKING:
     Known = dict[Entry, Any]
 
 __all__ = [
-    "drop_identities",
     "dropping_identities",
     "for_binding",
     "for_inference",
     "log_of_softmax",
     "own_heads",
-    "share_common",
     "sharing",
 ]
 
@@ -105,11 +103,6 @@ def log_of_softmax(heads: Sequence[Entry]) -> list[Entry]:
     return rebuild(heads, change, order=order)
 
 
-def share_common(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
-    """Compute what is written down several times only once; see `sharing`."""
-    return rebuild(heads, sharing(), shapes, types)
-
-
 def sharing(inner: Rule | None = None) -> Rule:
     """A rule for `rebuild`: what is written down several times becomes one.
 
@@ -140,13 +133,8 @@ def sharing(inner: Rule | None = None) -> Rule:
     return change
 
 
-def drop_identities(heads: Sequence[Entry], shapes: Known, types: Known) -> list[Entry]:
-    """Leave out operators that give what they take, `Operator.is_identity`."""
-    return rebuild(heads, dropping_identities(shapes, types), shapes, types)
-
-
 def dropping_identities(shapes: Known, types: Known) -> Rule:
-    """`drop_identities` as a rule for `rebuild`."""
+    """A rule for `rebuild`: leave out operators that give what they take, `is_identity`."""
 
     def change(node: Node, inputs: tuple[Entry, ...]) -> tuple[Entry, ...] | None:
         operator = node.operator

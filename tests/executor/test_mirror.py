@@ -8,8 +8,8 @@ import actorflow as af
 from actorflow import nd, sym
 from actorflow.errors import ParameterError
 from actorflow.graph import Entry, Mirror, Node, topological
-from actorflow.graph.rewrite import share_common
 from actorflow.ops import ELEMENTWISE, After
+from tests.graph._passes import share_common
 from tests.operator._operators import op_of
 
 UNARY = (sym.tanh, sym.sin, sym.square, sym.sigmoid, sym.relu, sym.Flatten, sym.identity)

@@ -5,9 +5,10 @@ import pytest
 
 from actorflow import ops, sym
 from actorflow.graph import Entry, Node, infer_shapes, infer_types, topological
-from actorflow.graph.fold import LIMIT, drop_neutral, fold_constants
+from actorflow.graph.fold import LIMIT
 from actorflow.ops import ELEMENTWISE, Constant, eager
 from actorflow.symbol import Variable
+from tests.graph._passes import drop_neutral, fold_constants
 
 TYPES = ("float16", "float32", "float64", "int8", "uint8", "int32", "int64", "bool")
 

@@ -6,9 +6,10 @@ from actorflow import sym
 from actorflow.graph import Entry, Node, Ordered, infer_shapes, infer_types, optimise, topological
 from actorflow.graph.fold import dropping_neutral, folding
 from actorflow.graph.node import first_of, rebuild
-from actorflow.graph.rewrite import drop_identities, own_heads, share_common, sharing
+from actorflow.graph.rewrite import own_heads, sharing
 from actorflow.ops import ELEMENTWISE, Constant, WithScalar
 from actorflow.symbol import Group, Variable
+from tests.graph._passes import drop_identities, share_common
 
 
 def known(symbol, shape=(2, 3)):
