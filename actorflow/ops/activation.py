@@ -155,13 +155,13 @@ class _ByElement(Operator):
             return (((rows, min(count, BLOCK)), dtypes[0]),) if rows else ()
         return space(count, (*dtypes, dtypes[0]), kernel.temporaries)
 
-    def bound(self, arrays: list[Any]) -> Call:
+    def calls(self, arrays: list[Any]) -> list[Call]:
         count, kernel = len(self.inputs) + 1, self.kernel
         output, scratch = arrays[count - 1], arrays[count:]
         if output.size > BLOCK or not (kernel.exact or output.dtype == working_type(output.dtype)):
-            return self.forward, tuple(arrays)
+            return super().calls(arrays)
         flat = [array.reshape(-1) for array in arrays[:count]]
-        return kernel.function, (*flat, *(scratch[0] if scratch else ()))
+        return [(kernel.function, (*flat, *(scratch[0] if scratch else ())))]
 
     def forward(self, *arrays: Memory) -> None:
         count, kernel = len(self.inputs), self.kernel

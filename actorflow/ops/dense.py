@@ -10,7 +10,7 @@ import numpy as np
 from actorflow.errors import DTypeError
 from actorflow.ops.blocks import BLOCK, blocks
 from actorflow.ops.layer import LayerGradient
-from actorflow.ops.operator import MULTIPLY_US, Operator, in_turn
+from actorflow.ops.operator import MULTIPLY_US, Operator, call_each
 from actorflow.ops.parameters import flag, integer
 from actorflow.ops.types import MATRIX, prod, supported
 
@@ -180,9 +180,6 @@ class FullyConnected(Operator):
     def work(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> float:
         return MULTIPLY_US * prod(outputs[0]) * inputs[1][1]
 
-    def bound(self, arrays: list[Any]) -> Call:
-        return in_turn(*self.calls(arrays))
-
     def calls(
         self, arrays: list[Any], after: Callable[[Memory], Iterable[Call]] | None = None
     ) -> list[Call]:
@@ -207,8 +204,7 @@ class FullyConnected(Operator):
         return calls
 
     def forward(self, *arrays: Memory) -> None:
-        function, arguments = self.bound(list(arrays))
-        function(*arguments)
+        call_each(self.calls(list(arrays)))
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
@@ -219,9 +215,6 @@ class FullyConnected(Operator):
 @attrs.frozen
 class FullyConnectedGradient(LayerGradient):
     """The gradients of a `FullyConnected`."""
-
-    def bound(self, arrays: list[Any]) -> Call:
-        return in_turn(*self.calls(arrays))
 
     def calls(self, arrays: list[Any]) -> list[Call]:
         data, weight, grad, data_grad, weight_grad, *bias_grad = arrays
@@ -236,8 +229,7 @@ class FullyConnectedGradient(LayerGradient):
         return calls
 
     def forward(self, *arrays: Memory) -> None:
-        function, arguments = self.bound(list(arrays))
-        function(*arguments)
+        call_each(self.calls(list(arrays)))
 
 
 def _column_sums(matrix: Memory, output: Memory) -> Call:

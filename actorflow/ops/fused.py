@@ -281,7 +281,7 @@ class Activated(Operator):
 
     def calls(self, arrays: list[Any]) -> list[Call]:
         if isinstance(self.layer, Convolution):  # which goes through its images by itself
-            return [self.bound(arrays)]
+            return super().calls(arrays)
         *own, raw = arrays
         return self.layer.calls(own, lambda part: self._after(part, raw))
 

@@ -24,7 +24,6 @@ __all__ = [
     "Handles",
     "Operator",
     "call_each",
-    "in_turn",
     "shared",
 ]
 
@@ -39,11 +38,6 @@ Handles: TypeAlias = tuple[Any, ...]
 
 Call: TypeAlias = tuple["Callable[..., object]", tuple[Any, ...]]
 """A function and its arguments."""
-
-
-def in_turn(*calls: Call) -> Call:
-    """Several calls as one."""
-    return calls[0] if len(calls) == 1 else (call_each, (calls,))  # none, if nothing is wanted
 
 
 def call_each(calls: Iterable[Call]) -> None:
@@ -218,21 +212,13 @@ class Operator:
         del apply, inputs, outputs, out_grads
         raise GradientError(f"{self.name}: this operator has no gradient")
 
-    def bound(self, arrays: list[Any]) -> Call:
-        """A function and its arguments that compute it on certain arrays, again and again.
+    def calls(self, arrays: list[Any]) -> list[Call]:
+        """The calls that compute it on certain arrays, again and again.
 
         Args:
           arrays: all that `forward` takes.
         """
-        return self.forward, tuple(arrays)
-
-    def calls(self, arrays: list[Any]) -> list[tuple[Callable[..., object], tuple[Any, ...]]]:
-        """All functions to call, with their arguments, to compute it on certain arrays.
-
-        Args:
-          arrays: as for `bound`, which suffices where it is one call.
-        """
-        return [self.bound(arrays)]
+        return [(self.forward, tuple(arrays))]
 
     def is_identity(self, *shapes: Shape) -> bool:
         """Whether for inputs of these shapes the only output is the first input.

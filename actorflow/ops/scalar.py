@@ -16,9 +16,7 @@ from actorflow.ops.types import DTYPES
 from actorflow.ops.ufunc import into
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from actorflow.ops.operator import Apply, Handles
+    from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Scalar, Shape
     from actorflow.ops.ufunc import Elementwise
 
@@ -128,13 +126,13 @@ class WithScalar(Operator):
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
         return scalar_type(self.base, dtypes[0], self.scalar, reverse=self.reverse)
 
-    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
+    def calls(self, arrays: list[Any]) -> list[Call]:
         data, output = arrays
         if not self.base.direct or output.dtype != data.dtype or output.dtype.kind != "f":
-            return self.forward, (data, output)
+            return super().calls(arrays)
         number = np.asarray(self.scalar, output.dtype)  # Python's own is converted in each call
         operands = (number, data) if self.reverse else (data, number)
-        return into(self.base.kernel, *operands, output)
+        return [into(self.base.kernel, *operands, output)]
 
     def forward(self, data: Memory, output: Memory) -> None:
         scalar = widened(self.scalar, output.dtype)

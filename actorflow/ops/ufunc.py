@@ -16,7 +16,7 @@ from actorflow.ops.types import DTYPES, supported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actorflow.ops.operator import Apply, Handles
+    from actorflow.ops.operator import Apply, Call, Handles
     from actorflow.ops.types import Memory, Shape
 
 __all__ = ["Derivative", "Elementwise", "into"]
@@ -45,9 +45,7 @@ _SUM_LIKE: Final = SumLike()
 _BY_NAME_ONLY: Final = (np.maximum, np.minimum)
 
 
-def into(
-    kernel: Callable[..., object], *arrays: Memory
-) -> tuple[Callable[..., object], tuple[Any, ...]]:
+def into(kernel: Callable[..., object], *arrays: Memory) -> Call:
     """A call of a ufunc, the last array its output, in the form that costs least."""
     if kernel in _BY_NAME_ONLY:
         return partial(kernel, out=arrays[-1]), arrays[:-1]
@@ -120,11 +118,11 @@ class Elementwise(Operator):
         else:
             self.kernel(*inputs, out=output)
 
-    def bound(self, arrays: list[Any]) -> tuple[Callable[..., object], tuple[Any, ...]]:
+    def calls(self, arrays: list[Any]) -> list[Call]:
         *inputs, output = arrays
         if not self.direct or output.dtype == _INT32:
-            return self.forward, tuple(arrays)
-        return into(self.kernel, *inputs, output)
+            return super().calls(arrays)
+        return [into(self.kernel, *inputs, output)]
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles

@@ -71,7 +71,7 @@ class _Update(Operator):
 
     def calls(self, arrays: list[Any]) -> list[Call]:
         if any(array.dtype != working_type(array.dtype) for array in arrays):
-            return [self.bound(arrays)]  # blocks of float16 are converted on the way
+            return super().calls(arrays)  # blocks of float16 are converted on the way
         notes = Notes()
         self._run(notes, arrays)
         return notes.calls
