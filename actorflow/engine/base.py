@@ -294,6 +294,25 @@ class Engine(Scope):
           The operation, or None if none was ready.
         """
 
+    def extend_last(
+        self,
+        operation: Operation,
+        fn: Callable[[], object],
+        target: Resource,
+        name: str,
+    ) -> bool:
+        """Make the operation pushed last do more: call `fn` instead, and update `target`, too.
+
+        It becomes what it would be had it been pushed as that, so it must not read `target` yet.
+        That is refused if anything was pushed since, by whatever thread; if the operation waits for
+        nothing any more; and while instruments watch, whom it would have been shown wrong.
+
+        Returns:
+          Whether it will. If not, nothing has changed.
+        """
+        del operation, fn, target, name  # what is done cannot do more
+        return False
+
     @abstractmethod
     def cancel(self, operation: Operation) -> bool:
         """Skip an operation if it has not started; say whether it is skipped."""

@@ -23,9 +23,10 @@ from actorflow.engine.worker import CALLER
 from actorflow.errors import EngineError, OperationCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from actorflow.engine.instrument import Instrument
+    from actorflow.engine.resource import Resource
     from actorflow.engine.target import Room
     from actorflow.engine.waiting import Waiter
     from actorflow.engine.worker import Device, Worker
@@ -141,6 +142,32 @@ class Ledger:
         self._make_ready(operation)
         if self._instant:
             self._run_instant()
+
+    def extend(
+        self, operation: Operation, fn: Callable[[], object], target: Resource, name: str
+    ) -> bool:
+        """Give the operation that arrived last another function, which updates `target`, too.
+
+        Nothing has come after it, so it may queue up for one more resource as if only now it came.
+
+        Returns:
+          Whether it could be: it still waits for something.
+        """
+        if (
+            operation.number != self._n_arrived
+            or operation.state != WAITING
+            or not operation.pending  # it waits for a link
+            or operation.failure is not None
+        ):
+            return False
+        operation.fn = fn
+        operation.name = name
+        operation.writes += (target,)
+        operation.reads += (target,)
+        operation.inherits = operation.reads
+        operation.pending += target._write(operation)
+        operation.pending += target._read(operation)
+        return True
 
     def end(self, operation: Operation) -> None:  # noqa: C901 -- as with `admit`
         """Release an operation that has run, or is skipped."""

@@ -27,7 +27,7 @@ from actorflow.errors import BackPressureError, EngineClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from actorflow.engine.resource import Accessible, Link
+    from actorflow.engine.resource import Accessible, Link, Resource
 
 __all__ = ["ThreadedEngine"]
 
@@ -165,6 +165,22 @@ class ThreadedEngine(Waits):
         if PENDING:
             interrupt.raise_pending()
         return operation
+
+    def extend_last(  # noqa: D102 -- base.Engine.extend_last
+        self, operation: Operation, fn: Callable[[], object], target: Resource, name: str
+    ) -> bool:
+        if target.owner is not self:
+            self._adopt(target, "updates")
+        if (
+            self._mailbox or self.instruments or not self._lock.acquire(False)  # noqa: FBT003 -- a keyword costs
+        ):
+            return False
+        try:
+            return self._stopped is None and self.extend(operation, fn, target, name)
+        finally:
+            self._lock.release()
+            if self._mailbox or self.outbox or self._to_start:
+                self._turn()
 
     def _refuse_unrun(self, operation: Operation) -> None:
         """Raise if the engine was closed before it took an operation out of the mailbox."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from actorflow.ndarray.block import Block
 from actorflow.ndarray.core import A, ArrayCore
 from actorflow.ndarray.invoke import binary, unary, with_scalar
+from actorflow.ndarray.joined import TEMPORARY, join
 from actorflow.ops import ELEMENTWISE, Scalar, as_dtype
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ class Arithmetic(ArrayCore):
         return combine(_ADD, self, other, reverse=True)
 
     def __iadd__(self, other: Operand) -> Self:
+        if getrefcount(other) == TEMPORARY and join(_ADD, self, other):
+            return self
         return combine(_ADD, self, other, self)
 
     def __sub__(self, other: Operand) -> Self:
@@ -100,6 +104,8 @@ class Arithmetic(ArrayCore):
         return combine(_SUBTRACT, self, other, reverse=True)
 
     def __isub__(self, other: Operand) -> Self:
+        if getrefcount(other) == TEMPORARY and join(_SUBTRACT, self, other):
+            return self
         return combine(_SUBTRACT, self, other, self)
 
     def __mul__(self, other: Operand) -> Self:

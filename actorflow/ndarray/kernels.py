@@ -7,12 +7,14 @@ every thread, whatever `numpy.errstate` is where the operation was pushed.
 from __future__ import annotations
 
 import contextvars
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actorflow.device import is_poisoned, poison
 from actorflow.errors import VerificationError
+from actorflow.ops.blocks import BLOCK, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,7 @@ __all__ = [
     "run_into_2",
     "run_into_left",
     "run_into_right",
+    "run_joined",
     "run_verified",
 ]
 
@@ -190,6 +193,52 @@ def run_into_left(
     token = _errstate.set(_IGNORE)
     try:
         kernel(scalar, x, out=z)
+    finally:
+        _errstate.reset(token)
+
+
+class _Rooms(threading.local):
+    """Working memory of a thread, a block of each type: new memory costs more than the work."""
+
+    def __init__(self) -> None:
+        self._known: dict[np.dtype[Any], Memory] = {}
+
+    def of(self, dtype: np.dtype[Any]) -> Memory:
+        room = self._known.get(dtype)
+        if room is None:
+            room = self._known[dtype] = np.empty(BLOCK, dtype)
+        return room
+
+
+_rooms = _Rooms()
+
+
+def run_joined(
+    kernel: Callable[..., Any],
+    product: Callable[..., Any],
+    data: ArrayCore,
+    scalar: Scalar,
+    target: ArrayCore,
+    *,
+    reverse: bool,
+) -> None:
+    """`kernel(target, product(data, scalar), out=target)`, and what lies between stays in cache.
+
+    Target is a whole block, and not data's.
+    """
+    x = data._view().reshape(-1)
+    z = target._view().reshape(-1)
+    size = len(z)
+    room = _rooms.of(target._block.dtype)
+    token = _errstate.set(_IGNORE)
+    try:
+        for part in blocks(size) if size > BLOCK else (slice(size),):
+            y = room[: min(BLOCK, size - (part.start or 0))]
+            if reverse:
+                product(scalar, x[part], out=y)
+            else:
+                product(x[part], scalar, out=y)
+            kernel(z[part], y, out=z[part])
     finally:
         _errstate.reset(token)
 
