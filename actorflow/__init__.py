@@ -26,7 +26,16 @@ from actorflow.ndarray import NDArray as NDArray, explain as explain
 from actorflow.symbol import AttrScope as AttrScope, Symbol as Symbol
 
 if TYPE_CHECKING:
-    from actorflow import io as io, recordio as recordio
+    from actorflow import (
+        callback as callback,
+        init as init,
+        initializer as initializer,
+        io as io,
+        metric as metric,
+        model as model,
+        monitor as monitor,
+        recordio as recordio,
+    )
 
 __all__ = [
     "AttrScope",
@@ -36,6 +45,7 @@ __all__ = [
     "NDArray",
     "Symbol",
     "__version__",
+    "callback",
     "cpu",
     "cpu_pinned",
     "current_context",
@@ -45,7 +55,12 @@ __all__ = [
     "executor",
     "explain",
     "gpu",
+    "init",
+    "initializer",
     "io",
+    "metric",
+    "model",
+    "monitor",
     "nd",
     "operator",
     "random",
@@ -55,10 +70,15 @@ __all__ = [
     "viz",
 ]
 
+_LATER = frozenset(
+    {"callback", "init", "initializer", "io", "metric", "model", "monitor", "recordio"}
+)
+"""Modules that are imported when somebody first asks for them."""
+
 
 def __getattr__(name: str) -> object:
-    if name in {"io", "recordio"}:
-        from importlib import import_module  # noqa: PLC0415 -- most programs read no record files
+    if name in _LATER:
+        from importlib import import_module  # noqa: PLC0415 -- not every program needs them
 
         return import_module(f"actorflow.{name}")
     if name == "__version__":

@@ -6,17 +6,23 @@ from actorflow.ndarray.creation import array, empty, zeros
 from actorflow.ndarray.explain import explain
 from actorflow.ndarray.invoke import copy_into
 from actorflow.ndarray.kernels import quietly
-from actorflow.ndarray.random import seed, stream
+from actorflow.ndarray.random import draw_into, seed, stream
+from actorflow.ndarray.serialize import load, load_async, save, save_async
 
 __all__ = [
     "Block",
     "NDArray",
     "array",
     "copy_into",
+    "draw_into",
     "empty",
     "explain",
     "host_memory",
+    "load",
+    "load_async",
     "quietly",
+    "save",
+    "save_async",
     "seed",
     "stream",
     "zeros",

@@ -45,7 +45,7 @@ from actorflow.ops.loss import MakeLoss, SoftmaxOutput
 from actorflow.ops.lrn import LRN
 from actorflow.ops.operator import Call, Operator, call_each, shared
 from actorflow.ops.pooling import Pooling
-from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
+from actorflow.ops.random import Normal, Orthogonal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
     ArgMax,
     ArgMaxChannel,
@@ -158,6 +158,7 @@ __all__ = [
     "OneHotEncode",
     "OnesLike",
     "Operator",
+    "Orthogonal",
     "Pooling",
     "Prod",
     "RandInt",
