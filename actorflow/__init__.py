@@ -26,7 +26,7 @@ from actorflow.ndarray import NDArray as NDArray, explain as explain
 from actorflow.symbol import AttrScope as AttrScope, Symbol as Symbol
 
 if TYPE_CHECKING:
-    from actorflow import io as io, recordio as recordio
+    from actorflow import io as io, kv as kv, kvstore as kvstore, recordio as recordio
 
 __all__ = [
     "AttrScope",
@@ -46,6 +46,8 @@ __all__ = [
     "explain",
     "gpu",
     "io",
+    "kv",
+    "kvstore",
     "nd",
     "operator",
     "random",
@@ -57,7 +59,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in {"io", "recordio"}:
+    if name in {"io", "kv", "kvstore", "recordio"}:
         from importlib import import_module  # noqa: PLC0415 -- most programs read no record files
 
         return import_module(f"actorflow.{name}")

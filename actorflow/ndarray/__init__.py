@@ -7,6 +7,7 @@ from actorflow.ndarray.explain import explain
 from actorflow.ndarray.invoke import copy_into
 from actorflow.ndarray.kernels import quietly
 from actorflow.ndarray.random import seed, stream
+from actorflow.ndarray.serialize import replace_file
 
 __all__ = [
     "Block",
@@ -17,6 +18,7 @@ __all__ = [
     "explain",
     "host_memory",
     "quietly",
+    "replace_file",
     "seed",
     "stream",
     "zeros",
