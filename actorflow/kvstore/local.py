@@ -33,7 +33,7 @@ __all__ = ["DeviceStore", "LocalStore"]
 # beside others, and takes longer than to send one. Smaller ones are gathered up to the second.
 _ALONE: Final = 256 << 10
 _TOGETHER: Final = 1 << 20
-_QUICK: Final = 4 << 10  # bytes; what touches less takes some microseconds
+_QUICK: Final = 16 << 10  # bytes; what touches less takes some microseconds
 
 Step = tuple[NDArray, "Sequence[NDArray]"]  # where a sum goes, and what is added up
 
