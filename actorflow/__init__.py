@@ -31,9 +31,14 @@ if TYPE_CHECKING:
         init as init,
         initializer as initializer,
         io as io,
+        kv as kv,
+        kvstore as kvstore,
+        lr_scheduler as lr_scheduler,
         metric as metric,
+        mod as mod,
         model as model,
         monitor as monitor,
+        optimizer as optimizer,
         recordio as recordio,
     )
 
@@ -58,11 +63,16 @@ __all__ = [
     "init",
     "initializer",
     "io",
+    "kv",
+    "kvstore",
+    "lr_scheduler",
     "metric",
+    "mod",
     "model",
     "monitor",
     "nd",
     "operator",
+    "optimizer",
     "random",
     "recordio",
     "sym",
@@ -71,7 +81,21 @@ __all__ = [
 ]
 
 _LATER = frozenset(
-    {"callback", "init", "initializer", "io", "metric", "model", "monitor", "recordio"}
+    {
+        "callback",
+        "init",
+        "initializer",
+        "io",
+        "kv",
+        "kvstore",
+        "lr_scheduler",
+        "metric",
+        "mod",
+        "model",
+        "monitor",
+        "optimizer",
+        "recordio",
+    }
 )
 """Modules that are imported when somebody first asks for them."""
 

@@ -7,7 +7,7 @@ from actorflow.ndarray.explain import explain
 from actorflow.ndarray.invoke import copy_into
 from actorflow.ndarray.kernels import quietly
 from actorflow.ndarray.random import draw_into, seed, stream
-from actorflow.ndarray.serialize import load, load_async, save, save_async
+from actorflow.ndarray.serialize import load, load_async, replace_file, save, save_async
 
 __all__ = [
     "Block",
@@ -21,6 +21,7 @@ __all__ = [
     "load",
     "load_async",
     "quietly",
+    "replace_file",
     "save",
     "save_async",
     "seed",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actorflow.training.requests import Steps
     from actorflow.training.steps import ModuleSteps
 
-__all__ = ["AHEAD", "Run", "evaluating", "predicting", "training"]
+__all__ = ["AHEAD", "Run", "evaluating", "predicting", "predicting_one", "training"]
 
 AHEAD: Final = 2
 """Batches that may be on their way when the next one is sent."""
@@ -222,6 +222,16 @@ def predicting(
             break
         found.append([_front(each, batch).copy() for each in module.get_outputs()])
     return found
+
+
+def predicting_one(
+    module: ModuleSteps, data: DataIter, nbatch: int
+) -> Steps[tuple[list[NDArray], DataBatch] | None]:
+    """Compute the outputs of one batch; return copies of them, and the batch; None at the end."""
+    batch = yield from _forward_next(module, data, deque(), 0, nbatch)
+    if batch is None:
+        return None
+    return [_front(each, batch).copy() for each in module.get_outputs()], batch
 
 
 def _forward_next(

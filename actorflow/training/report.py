@@ -97,6 +97,7 @@ class Times:
       data, communication, engine: as in `Report`, in seconds.
       batches, examples: how many.
       idle_since: when the engine was done with the last batch.
+      begin: when it began.
     """
 
     seconds: float = 0.0
@@ -106,10 +107,10 @@ class Times:
     batches: int = 0
     examples: int = 0
     idle_since: float = attrs.field(factory=perf_counter)
-    _begin: float = attrs.field(init=False)
+    begin: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._begin = self.idle_since
+        self.begin = self.idle_since
 
     def end(self, sent: Sent) -> None:
         """A batch is done."""
@@ -121,7 +122,7 @@ class Times:
         self.engine += idle - for_data
         self.communication += max(0.0, done - max(computed, self.idle_since))
         self.idle_since = max(self.idle_since, done)
-        self.seconds = max(self.seconds, self.idle_since - self._begin)
+        self.seconds = max(self.seconds, self.idle_since - self.begin)
 
     def add(self, other: Times) -> None:
         """Add those of an epoch."""
