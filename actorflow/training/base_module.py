@@ -114,7 +114,7 @@ class BaseModule(ModuleSteps):
         train_data: DataIter,
         *,
         every: str = "epoch",
-        **options: Any,  # noqa: ANN401 -- those of fit
+        **options: Any,
     ) -> Driven[Report]:
         """Train in a trio or asyncio task: `async for report in module.fit_async(...)`.
 
@@ -136,7 +136,7 @@ class BaseModule(ModuleSteps):
         """
         return Driven(self._fitting(train_data=train_data, every=every, **options))
 
-    def _fitting(self, *, every: str, **options: Any) -> Steps[Report]:  # noqa: ANN401
+    def _fitting(self, *, every: str, **options: Any) -> Steps[Report]:
         """A run of `fit`, which begins at once: mistakes in its arguments are those of this call."""
         who = f"{type(self).__name__}.fit"
         given = inspect.signature(BaseModule.fit).bind(self, **options)
@@ -243,7 +243,9 @@ class BaseModule(ModuleSteps):
         Raises:
           TrainingError: a batch failed.
         """
-        steps = self._evaluating(eval_data, eval_metric, num_batch, batch_end_callback, reset, epoch)
+        steps = self._evaluating(
+            eval_data, eval_metric, num_batch, batch_end_callback, reset, epoch
+        )
         return list(drive(steps))
 
     async def score_async(
@@ -256,7 +258,9 @@ class BaseModule(ModuleSteps):
         epoch: int = 0,
     ) -> list[tuple[str, float]]:
         """Do like `score` in a trio or asyncio task."""
-        steps = self._evaluating(eval_data, eval_metric, num_batch, batch_end_callback, reset, epoch)
+        steps = self._evaluating(
+            eval_data, eval_metric, num_batch, batch_end_callback, reset, epoch
+        )
         return list(await Driven(steps).finish())
 
     def _evaluating(

@@ -20,7 +20,7 @@ from actorflow.errors import TrainingError
 from actorflow.io import DataDesc
 from actorflow.training.callback import BatchEndParam
 from actorflow.training.report import Report, Sent, Times, Values
-from actorflow.training.requests import Arrays, Call, Counted, Done, NextBatch
+from actorflow.training.requests import Arrays, Call, Counted, Done, NextBatch, Seen
 
 if TYPE_CHECKING:
     from actorflow.engine import Accessible, Operation
@@ -139,8 +139,7 @@ def _epoch(module: ModuleSteps, run: Run, epoch: int) -> Steps[Times]:
         times.examples += _rows(batch)
         if run.monitor is not None:
             with _blaming(epoch, nbatch):
-                yield Done(updated)
-            run.monitor.toc_print()
+                yield Seen(run.monitor, module.logger)
         if run.batch_end:
             param = BatchEndParam(epoch, nbatch, run.metric, locals())
             for callback in run.batch_end:

@@ -14,9 +14,9 @@ from actorflow.ndarray import NDArray
 from actorflow.ops import described, meant
 from actorflow.symbol import Symbol
 from actorflow.training.base_module import BaseModule
+from actorflow.training.checkpoint import load_checkpoint, save_checkpoint
 from actorflow.training.group import ExecutorGroup, merged, split
 from actorflow.training.names import Names, as_descs, matched_labels
-from actorflow.training.checkpoint import load_checkpoint, save_checkpoint
 from actorflow.training.parameters import DEFAULT_INITIALIZER, checked, fill, mean_of
 from actorflow.training.steps import Settling
 from actorflow.training.updates import Updates
@@ -182,9 +182,7 @@ class Module(BaseModule):
         shared = self._main
         if shared_module is not None:
             if not isinstance(shared_module, Module) or shared_module._main is None:
-                message = (
-                    f"Module.bind: shared_module needs a bound Module, got {shared_module!r}"
-                )
+                message = f"Module.bind: shared_module needs a bound Module, got {shared_module!r}"
                 raise TypeError(message)
             shared = shared_module._main
         self._grad_req = reqs
@@ -198,7 +196,9 @@ class Module(BaseModule):
         elif self._loaded is not None and not self.params_initialized:
             self.set_params(*self._loaded)
 
-    def reshape(self, data_shapes: Sequence[Any], label_shapes: Sequence[Any] | None = None) -> None:
+    def reshape(
+        self, data_shapes: Sequence[Any], label_shapes: Sequence[Any] | None = None
+    ) -> None:
         """Be bound to batches of another shape from now on, with the same parameters.
 
         `forward` does so by itself for a batch that has another shape than the one before.
@@ -249,8 +249,15 @@ class Module(BaseModule):
         shared: ExecutorGroup | None,
     ) -> ExecutorGroup:
         made = ExecutorGroup(
-            who, self._symbol, self._contexts, self._loads, self._names, data, labels,
-            self._grad_req, shared,
+            who,
+            self._symbol,
+            self._contexts,
+            self._loads,
+            self._names,
+            data,
+            labels,
+            self._grad_req,
+            shared,
         )
         self._watch(made)
         return made
@@ -299,6 +306,8 @@ class Module(BaseModule):
         group = self._bound("init_params")
         if self.params_initialized and not force_init:
             return
+        if self._updates is not None:
+            self._updates.require_free("Module.init_params")
         given = checked(
             "Module.init_params",
             group,
@@ -309,7 +318,7 @@ class Module(BaseModule):
             allow_extra=allow_extra,
         )
         fill(group, self._symbol, given, initializer)
-        self._filled(group)
+        self.params_initialized = True
 
     def set_params(  # noqa: D102
         self,
@@ -322,6 +331,8 @@ class Module(BaseModule):
         group = self._bound("set_params")
         if self.params_initialized and not force_init:
             return
+        if self._updates is not None:
+            self._updates.require_free("Module.set_params")
         given = checked(
             "Module.set_params",
             group,
@@ -331,13 +342,7 @@ class Module(BaseModule):
             allow_extra=allow_extra,
         )
         fill(group, self._symbol, given, None)
-        self._filled(group)
-
-    def _filled(self, group: ExecutorGroup) -> None:
-        """The parameters have got new values."""
         self.params_initialized = True
-        if self._updates is not None:
-            self._updates.parameters_changed(group)
 
     def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:  # noqa: D102
         self.require("get_params", params=True)
@@ -361,7 +366,9 @@ class Module(BaseModule):
     ) -> None:
         self.require("init_optimizer", params=True)
         if self.optimizer_initialized and not force_init:
-            self.logger.warning("Module.init_optimizer: there is one; force_init=True makes another")
+            self.logger.warning(
+                "Module.init_optimizer: there is one; force_init=True makes another"
+            )
             return
         group = self._bound("init_optimizer")
         who = "Module.init_optimizer"
@@ -466,7 +473,7 @@ class Module(BaseModule):
         for group in self._all_groups("install_monitor"):
             self._watch(group)
 
-    def detect_anomaly(self, active: bool) -> None:  # noqa: D102, FBT001
+    def detect_anomaly(self, *, active: bool) -> None:  # noqa: D102
         self._checked = active
         for group in self._all_groups("detect_anomaly"):
             self._watch(group)
@@ -497,8 +504,6 @@ class Module(BaseModule):
         return Settling(outputs, computed, [e.resource for arrays, _ in learnt for e in arrays])
 
 
-def _reshaped(
-    descs: Sequence[DataDesc], shapes: Sequence[tuple[int, ...]]
-) -> list[DataDesc]:
+def _reshaped(descs: Sequence[DataDesc], shapes: Sequence[tuple[int, ...]]) -> list[DataDesc]:
     pairs = zip(descs, shapes, strict=False)
     return [DataDesc(each.name, shape, each.dtype, each.layout) for each, shape in pairs]

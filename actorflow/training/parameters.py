@@ -66,9 +66,7 @@ def checked(
     return found
 
 
-def fill(
-    group: ExecutorGroup, symbol: Symbol, given: Params, initializer: Any | None
-) -> None:
+def fill(group: ExecutorGroup, symbol: Symbol, given: Params, initializer: Any | None) -> None:
     """Write values to the arrays of all contexts. Waits for nothing.
 
     Args:

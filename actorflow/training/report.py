@@ -129,10 +129,20 @@ class Times:
         for name in ("seconds", "data", "communication", "engine", "batches", "examples"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
-    def report(self, what: str, epoch: int, nbatch: int, metric: Values, validation: Values) -> Report:
+    def report(
+        self, what: str, epoch: int, nbatch: int, metric: Values, validation: Values
+    ) -> Report:
         """A report of these times."""
         seconds = self.seconds or 1.0
         return Report(
-            what, epoch, nbatch, metric, validation, self.seconds, self.examples,
-            self.data / seconds, self.communication / seconds, self.engine / seconds,
+            what,
+            epoch,
+            nbatch,
+            metric,
+            validation,
+            self.seconds,
+            self.examples,
+            self.data / seconds,
+            self.communication / seconds,
+            self.engine / seconds,
         )

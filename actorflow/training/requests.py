@@ -16,6 +16,7 @@ from actorflow.engine import current_engine
 from actorflow.training.report import Report
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Sequence
 
     from actorflow.engine import Operation
@@ -23,7 +24,18 @@ if TYPE_CHECKING:
     from actorflow.ndarray import NDArray
     from actorflow.training.evaluation import EvalMetric
 
-__all__ = ["Arrays", "Call", "Counted", "Done", "Driven", "NextBatch", "Request", "Steps", "drive"]
+__all__ = [
+    "Arrays",
+    "Call",
+    "Counted",
+    "Done",
+    "Driven",
+    "NextBatch",
+    "Request",
+    "Seen",
+    "Steps",
+    "drive",
+]
 
 T = TypeVar("T")
 
@@ -119,7 +131,24 @@ class Call:
         self.callback(*self.args)
 
 
-Request: TypeAlias = NextBatch | Done | Counted | Arrays | Call
+@attrs.frozen
+class Seen:
+    """That what a monitor saw of a batch is logged."""
+
+    monitor: Any
+    logger: logging.Logger
+
+    def wait(self) -> None:
+        """Wait for it, blocking, and log it."""
+        self.monitor.toc_print()
+
+    async def wait_async(self) -> None:
+        """Wait for it in a task, and log it."""
+        for step, name, text in await self.monitor.toc_async():
+            self.logger.info("Batch: %7d %30s %s", step, name, text)
+
+
+Request: TypeAlias = NextBatch | Done | Counted | Arrays | Call | Seen
 Steps: TypeAlias = Generator[Request | Report, Any, T]
 
 

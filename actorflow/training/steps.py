@@ -226,7 +226,7 @@ class ModuleSteps(ABC):
     def prepare(self, data_batch: DataBatch) -> None:
         """Get ready for a batch that comes next; by default nothing has to be done."""
 
-    def detect_anomaly(self, active: bool) -> None:  # noqa: FBT001
+    def detect_anomaly(self, *, active: bool) -> None:
         """Have every operator looked at for NaN and infinities, or no more; see `Executor`.
 
         Raises:
@@ -256,5 +256,3 @@ class ModuleSteps(ABC):
         if lacks is not None:
             message = f"{type(self).__name__}.{who}: call {lacks} first"
             raise ActorflowError(message)
-
-

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actorflow.errors import ActorflowError
 from actorflow.kvstore import create as create_store
+from actorflow.ndarray import replace_file
 from actorflow.ops import described
 from actorflow.optimizer import Optimizer, create, get_updater
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from actorflow.symbol import Symbol
     from actorflow.training.group import ExecutorGroup
 
 __all__ = ["Updates"]
@@ -38,6 +40,7 @@ class Updates:
         optimizer: str | Optimizer,
         optimizer_params: Mapping[str, Any] | Sequence[tuple[str, Any]],
         group: ExecutorGroup,
+        symbol: Symbol,
     ) -> None:
         """Make the store and the optimizer, and put the parameters into the store.
 
@@ -50,10 +53,16 @@ class Updates:
         if isinstance(optimizer, Optimizer):
             self.optimizer = optimizer
         elif isinstance(optimizer, str):
-            workers = 1 if self.store is None or self.store.type != "dist_sync" else (
-                self.store.num_workers
+            workers = (
+                1
+                if self.store is None or self.store.type != "dist_sync"
+                else (self.store.num_workers)
             )
-            given = {"rescale_grad": 1 / (group.batch_size * workers), **dict(optimizer_params)}
+            given = {
+                "rescale_grad": 1 / (group.batch_size * workers),
+                "sym": symbol,
+                **dict(optimizer_params),
+            }
             self.optimizer = create(optimizer, **given)
         else:
             message = f"{who}: optimizer needs a name or an Optimizer, got {described(optimizer)}"
@@ -90,19 +99,26 @@ class Updates:
                 self.store.push(name, found, priority=-place)
                 self.store.pull(name, arrays, priority=-place)
 
+    def require_free(self, who: str) -> None:
+        """Raise if parameters cannot get other values, since a store has them, too.
+
+        Raises:
+          ActorflowError: a store has them.
+        """
+        if self.store is not None:
+            message = (
+                f"{who}: the optimizer runs in a kvstore, which has the parameters, too, and would "
+                "put them back: give them values before init_optimizer"
+            )
+            raise ActorflowError(message)
+
     def save(self, fname: str | os.PathLike[str]) -> None:
         """Write the states of the optimizer to a file, whole or not at all. Waits for them."""
         if self._updater is None:
             assert self.store is not None  # noqa: S101 -- one of the two is there
             self.store.save_optimizer_states(fname)
             return
-        path = Path(fname)
-        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            part.write_bytes(self._updater.get_states())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        replace_file(Path(fname).resolve(), [self._updater.get_states()])
 
     def load(self, fname: str | os.PathLike[str]) -> None:
         """Read what `save` wrote."""
