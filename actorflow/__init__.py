@@ -26,7 +26,12 @@ from actorflow.ndarray import NDArray as NDArray, explain as explain
 from actorflow.symbol import AttrScope as AttrScope, Symbol as Symbol
 
 if TYPE_CHECKING:
-    from actorflow import io as io, recordio as recordio
+    from actorflow import (
+        io as io,
+        lr_scheduler as lr_scheduler,
+        optimizer as optimizer,
+        recordio as recordio,
+    )
 
 __all__ = [
     "AttrScope",
@@ -46,8 +51,10 @@ __all__ = [
     "explain",
     "gpu",
     "io",
+    "lr_scheduler",
     "nd",
     "operator",
+    "optimizer",
     "random",
     "recordio",
     "sym",
@@ -57,8 +64,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in {"io", "recordio"}:
-        from importlib import import_module  # noqa: PLC0415 -- most programs read no record files
+    if name in {"io", "lr_scheduler", "optimizer", "recordio"}:
+        from importlib import import_module  # noqa: PLC0415 -- most programs use few of them
 
         return import_module(f"actorflow.{name}")
     if name == "__version__":

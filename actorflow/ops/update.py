@@ -53,7 +53,7 @@ class WeightUpdate(Operator):
     """
 
     lr: float = number(least=0, doc="the learning rate")
-    wd: float = number(0, least=0, doc="weight decay: this times the weight is added to grad")
+    wd: float = number(0, least=0, doc="the weight decay")
     rescale_grad: float = number(1, doc="what grad is multiplied by")
     clip_gradient: float = number(-1, doc="clip grad to [-this, this]; 0 or less: do not")
 
