@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import ParameterError
@@ -16,6 +15,7 @@ from actorflow.training.parameters import DEFAULT_INITIALIZER
 if TYPE_CHECKING:
     import logging
     import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from actorflow.device import Context
     from actorflow.io import DataBatch, DataDesc

@@ -109,8 +109,9 @@ def training(module: ModuleSteps, run: Run) -> Steps[Report]:
 def _epoch(module: ModuleSteps, run: Run, epoch: int) -> Steps[Times]:
     """One epoch; return where its time went."""
     run.metric.reset()
-    times, pending = Times(), deque[Sent]()
-    resets = 0
+    times = Times()
+    pending: deque[Sent] = deque()
+    reset_at = -1
     while run.epoch_size is None or times.batches < run.epoch_size:
         nbatch = times.batches
         asked = perf_counter()
@@ -118,9 +119,9 @@ def _epoch(module: ModuleSteps, run: Run, epoch: int) -> Steps[Times]:
             batch = yield NextBatch(run.data)
         got = perf_counter()
         if batch is None:
-            if run.epoch_size is None or resets > nbatch:
-                break  # it gives nothing, even from its beginning
-            resets = nbatch + 1
+            if reset_at == nbatch or (nbatch and run.epoch_size is None):
+                break
+            reset_at = nbatch  # somebody has read it to its end before, or the epoch goes on
             run.data.reset()
             continue
         if len(pending) >= AHEAD:
@@ -151,6 +152,9 @@ def _epoch(module: ModuleSteps, run: Run, epoch: int) -> Steps[Times]:
             yield times.report("batch", epoch, nbatch, metric, ())
     while pending:
         yield from _settle(pending, times, epoch)
+    if not times.batches:
+        message = f"epoch {epoch}: {type(run.data).__name__} gives no batch, even after reset()"
+        raise TrainingError(message, epoch, 0)
     return times
 
 
@@ -183,7 +187,7 @@ def evaluating(
     if reset:
         data.reset()
     metric.reset()
-    pending = deque[Operation]()
+    pending: deque[Operation] = deque()
     nbatch = 0
     while num_batch is None or nbatch < num_batch:
         batch = yield from _forward_next(module, data, pending, epoch, nbatch)
@@ -213,7 +217,7 @@ def predicting(
     """Compute outputs; return copies of them for each batch, without rows that only fill it up."""
     if reset:
         data.reset()
-    pending = deque[Operation]()
+    pending: deque[Operation] = deque()
     found: list[list[NDArray]] = []
     while num_batch is None or len(found) < num_batch:
         batch = yield from _forward_next(module, data, pending, 0, len(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +21,7 @@ from actorflow.training.steps import Settling
 from actorflow.training.updates import Updates
 
 if TYPE_CHECKING:
+    import logging
     import os
     from collections.abc import Sequence
 

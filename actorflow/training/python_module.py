@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import ActorflowError
-from actorflow.io import DataDesc
 from actorflow.ndarray import NDArray, array
 from actorflow.training.base_module import BaseModule
 from actorflow.training.names import as_descs
@@ -14,8 +12,9 @@ from actorflow.training.parameters import DEFAULT_INITIALIZER
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from actorflow.io import DataBatch
+    from actorflow.io import DataBatch, DataDesc
     from actorflow.training.steps import OptimizerParams
 
 __all__ = ["PythonLossModule", "PythonModule"]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from actorflow.errors import ActorflowError, ParameterError
 from actorflow.io import DataBatch, DataDesc
-from actorflow.ndarray import NDArray
 from actorflow.ops import described, meant
 from actorflow.training.base_module import BaseModule
 from actorflow.training.parameters import DEFAULT_INITIALIZER
@@ -17,7 +15,9 @@ from actorflow.training.steps import ModuleSteps, Settling
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping, Sequence
 
+    from actorflow.ndarray import NDArray
     from actorflow.training.steps import OptimizerParams
 
 __all__ = ["SequentialModule"]
