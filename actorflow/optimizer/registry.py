@@ -201,7 +201,6 @@ def plain(who: str, value: object, depth: int = 0) -> Any:  # noqa: ANN401 -- pl
     if depth < _DEPTH and isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: plain(who, each, depth + 1) for key, each in value.items()}
     _refuse(who, "None, a flag, a finite number, a text, or a list or dictionary of them", value)
-    return None
 
 
 def _refuse(who: str, needs: str, got: object) -> NoReturn:

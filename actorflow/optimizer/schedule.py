@@ -165,9 +165,9 @@ class FactorScheduler(LRScheduler):
         done, base, lr = self._last
         if base != self.base_lr or done > steps:
             done, lr = 0, self.base_lr
-        for _at in range(done, steps):
+        for at in range(done, steps):
             lower = lr * self.factor
-            if lr in (lower, self.stop_factor_lr):
+            if lower == lr or lr == self.stop_factor_lr:
                 break
             lr = max(lower, self.stop_factor_lr)
         self._last = (steps, self.base_lr, lr)

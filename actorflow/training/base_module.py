@@ -86,8 +86,8 @@ class BaseModule(ModuleSteps):
           train_data: the batches; reset after each epoch.
           eval_data: what is scored after each epoch, by `validation_metric`.
           eval_metric: what is said of the training batches: a metric, or what makes one.
-          epoch_end_callback: called with epoch, symbol, parameters and states after each epoch, such
-            as `do_checkpoint("prefix")`; or several in a list, as all callbacks.
+          epoch_end_callback: called with epoch, symbol, parameters and states after each epoch,
+            such as `do_checkpoint("prefix")`; or several in a list, as all callbacks.
           batch_end_callback: called with a `BatchEndParam` after each batch was sent. One that
             reads the metric waits for the batch.
           kvstore, optimizer, optimizer_params: as for `init_optimizer`.
@@ -124,8 +124,8 @@ class BaseModule(ModuleSteps):
 
         Args:
           train_data: the batches.
-          every: after what a report is given: "epoch" or "batch". For those of batches the metric is
-            waited for, so that batches do not overlap.
+          every: after what a report is given: "epoch" or "batch". For those of batches the metric
+            is waited for, so that batches do not overlap.
           options: the other arguments of `fit`, by name.
 
         Callbacks that have `call_async`, as those of `af.callback`, are awaited. Before others
@@ -137,7 +137,7 @@ class BaseModule(ModuleSteps):
         return Driven(self._fitting(train_data=train_data, every=every, **options))
 
     def _fitting(self, *, every: str, **options: Any) -> Steps[Report]:
-        """A run of `fit`, which begins at once: mistakes in its arguments are those of this call."""
+        """A run of `fit`, which begins at once: mistakes in arguments are those of this call."""
         who = f"{type(self).__name__}.fit"
         given = inspect.signature(BaseModule.fit).bind(self, **options)
         given.apply_defaults()

@@ -75,7 +75,7 @@ class BucketingModule(BaseModule):
             found, data, labels = found
         if not isinstance(found, Symbol):
             message = (
-                f"BucketingModule: sym_gen({key!r}) has to give a Symbol, or a Symbol and the names "
+                f"BucketingModule: sym_gen({key!r}) has to give a Symbol, or one and the names "
                 f"of data and labels, got {described(found)}"
             )
             raise TypeError(message)
@@ -139,7 +139,10 @@ class BucketingModule(BaseModule):
         self.binded, self.for_training, self.inputs_need_grad = True, *kinds
 
     def switch_bucket(
-        self, bucket_key: Any, data_shapes: Sequence[Any], label_shapes: Sequence[Any] | None = None
+        self,
+        bucket_key: Any,  # noqa: ANN401 -- the user's own
+        data_shapes: Sequence[Any],
+        label_shapes: Sequence[Any] | None = None,
     ) -> None:
         """Have the bucket of a key take the next batch; it is bound when it first comes.
 

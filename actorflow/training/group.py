@@ -131,16 +131,19 @@ class ExecutorGroup:
         if len(contexts) > 1:
             self._require_rows()
         self.slices = split(who, self.batch_size, work_load_list)
-        self._places = [_Place(each) for each in contexts] if shared is None else shared._places
+        self._places: list[_Place] = (
+            [_Place(each) for each in contexts] if shared is None else shared._places
+        )
         self.executors: list[Executor] = []
         for number, part in enumerate(self.slices):
             before = None if shared is None else shared.executors[number]
             self.executors.append(self._bind(symbol, number, part, grad_req, before))
         every = self.executors
-        self.param_arrays = [[e.arg_dict[name] for e in every] for name in names.params]
-        self.grad_arrays = [
-            None if every[0].grad_dict[name] is None else [e.grad_dict[name] for e in every]
-            for name in names.params
+        self.param_arrays: list[list[NDArray]] = [
+            [each.arg_dict[name] for each in every] for name in names.params
+        ]
+        self.grad_arrays: list[list[NDArray] | None] = [
+            _present([each.grad_dict[name] for each in every]) for name in names.params
         ]
         self.aux_arrays = [[e.aux_dict[name] for e in every] for name in names.states]
 
@@ -180,11 +183,11 @@ class ExecutorGroup:
                 told = ", ".join(f"{each.name} {each.shape}" for each in brought)
                 message = f"{self._who}: the shape of {name!r} cannot be told from {told}"
                 raise ShapeError(message)
-            dtype = np.dtype(dtype or "float32")
+            held = np.dtype(dtype or "float32")
             if name not in params:
-                arrays[name] = place.array(name, shape, dtype)
+                arrays[name] = place.array(name, shape, held)
             elif shared is None:
-                arrays[name] = zeros(shape, place.context, dtype)
+                arrays[name] = zeros(shape, place.context, held)
             else:
                 arrays[name] = self._shared(name, had, shape)
         grads: dict[str, NDArray] = {}
@@ -210,8 +213,8 @@ class ExecutorGroup:
             raise ValueError(message)
         if found.shape != shape:
             message = (
-                f"{self._who}: {name} would have shape {shape}, but has {found.shape} in the module "
-                "whose parameters are shared"
+                f"{self._who}: {name} would have shape {shape}, but has {found.shape} in the "
+                "module whose parameters are shared"
             )
             raise ShapeError(message)
         return found
@@ -250,17 +253,22 @@ class ExecutorGroup:
 
     def input_grads(self) -> list[list[NDArray]]:
         """For each array of the data its gradients, one for each context."""
-        found = []
-        for each in self.data_shapes:
-            parts = [executor.grad_dict[each.name] for executor in self.executors]
-            found.append([part for part in parts if part is not None])
-        return found
+        every = self.executors
+        return [
+            _present([executor.grad_dict[each.name] for executor in every]) or []
+            for each in self.data_shapes
+        ]
 
     def update_metric(self, metric: Any, labels: Sequence[NDArray]) -> None:  # noqa: ANN401
         """Have a metric compare the outputs with labels, one context after the other."""
         for executor, part in zip(self.executors, self.slices, strict=True):
             own = labels if len(self.executors) == 1 else [each[part] for each in labels]
             metric.update(own, executor.outputs)
+
+
+def _present(arrays: Sequence[NDArray | None]) -> list[NDArray] | None:
+    found = [each for each in arrays if each is not None]
+    return found or None
 
 
 def merged(parts: Sequence[NDArray]) -> NDArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.device import Context, as_context, cpu
@@ -23,7 +23,6 @@ from actorflow.training.updates import Updates
 if TYPE_CHECKING:
     import logging
     import os
-    from collections.abc import Sequence
 
     from actorflow.io import DataBatch
     from actorflow.training.steps import OptimizerParams
@@ -71,7 +70,7 @@ class Module(BaseModule):
         super().__init__(logger)
         self._symbol = symbol
         self._names = Names.of("Module", symbol, data_names, label_names)
-        given = context if isinstance(context, list | tuple) else [context]
+        given = list(context) if isinstance(context, Sequence) else [context]
         self._contexts = [as_context(each, "Module: context") for each in given]
         loads = [1] * len(self._contexts) if work_load_list is None else list(work_load_list)
         if not self._contexts or len(loads) != len(self._contexts):

@@ -133,8 +133,8 @@ def matched_labels(who: str, names: Names, given: Sequence[DataDesc]) -> list[Da
     """What is given as labels, under the names that the symbol has for them.
 
     They are matched by name. If none of the names is known, and there are as many of them as the
-    symbol has labels, they are matched by their order: an iterator need not know what the label of a
-    network is called. Of a symbol without labels nothing is matched.
+    symbol has labels, they are matched by their order: an iterator need not know what the label of
+    a network is called. Of a symbol without labels nothing is matched.
 
     Raises:
       ValueError: they cannot be matched.

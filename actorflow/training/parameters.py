@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from actorflow.device import cpu
 from actorflow.errors import ParameterError, ShapeError
 from actorflow.ndarray import NDArray, zeros
 from actorflow.ops import described, meant
-from actorflow.training.initializer import InitDesc, Uniform
+from actorflow.training.initializer import InitDesc, Initializer, Uniform
 
 if TYPE_CHECKING:
     from actorflow.symbol import Symbol
@@ -66,7 +66,9 @@ def checked(
     return found
 
 
-def fill(group: ExecutorGroup, symbol: Symbol, given: Params, initializer: Any | None) -> None:
+def fill(
+    group: ExecutorGroup, symbol: Symbol, given: Params, initializer: Initializer | None
+) -> None:
     """Write values to the arrays of all contexts. Waits for nothing.
 
     Args:

@@ -165,8 +165,9 @@ class SequentialModule(BaseModule):
         if self.params_initialized and not force_init:
             return
         for module in self._modules:
-            # What is another module's is no mistake: `_refuse_unknown` looks at all of them.
-            module.init_params(initializer, arg_params, aux_params, allow_missing, force_init, True)
+            # What is another module's is no mistake: `_check_names` looks at all of them.
+            given = (arg_params, aux_params, allow_missing, force_init)
+            module.init_params(initializer, *given, allow_extra=True)
         self._check_names(arg_params, aux_params, allow_extra=allow_extra)
         self.params_initialized = True
 
@@ -180,7 +181,8 @@ class SequentialModule(BaseModule):
     ) -> None:
         self.require("set_params")
         for module in self._modules:
-            module.set_params(arg_params, aux_params, allow_missing, force_init, True)
+            given = (arg_params, aux_params, allow_missing, force_init)
+            module.set_params(*given, allow_extra=True)
         self._check_names(arg_params, aux_params, allow_extra=allow_extra)
         self.params_initialized = True
 

@@ -223,9 +223,6 @@ class ModuleSteps(ABC):
 
     # -- For runs --------------------------------------------------------------------------------
 
-    def prepare(self, data_batch: DataBatch) -> None:
-        """Get ready for a batch that comes next; by default nothing has to be done."""
-
     def detect_anomaly(self, *, active: bool) -> None:
         """Have every operator looked at for NaN and infinities, or no more; see `Executor`.
 

@@ -1,4 +1,4 @@
-"""How gradients change parameters: by an updater here, or in a store where several contexts meet."""
+"""How gradients change parameters: by an updater, or in a store where several contexts meet."""
 
 from __future__ import annotations
 
