@@ -108,9 +108,24 @@ def training(module: ModuleSteps, run: Run) -> Steps[Report]:
 
 def _epoch(module: ModuleSteps, run: Run, epoch: int) -> Steps[Times]:
     """One epoch; return where its time went."""
+    pending: deque[Sent] = deque()
+    try:
+        return (yield from _batches(module, run, epoch, pending))
+    except TrainingError as error:
+        # What was sent before that was known ends first, or fails too.
+        for sent in pending:
+            try:
+                yield Done(sent.updated)
+            except Exception as other:  # noqa: BLE001 -- told together with the first
+                if other is not error.__cause__:
+                    error.add_note(f"batch {sent.nbatch}, sent meanwhile, failed, too: {other!r}")
+        raise
+
+
+def _batches(module: ModuleSteps, run: Run, epoch: int, pending: deque[Sent]) -> Steps[Times]:
+    """The batches of an epoch; `pending` has those that are on their way."""
     run.metric.reset()
     times = Times()
-    pending: deque[Sent] = deque()
     reset_at = -1
     while run.epoch_size is None or times.batches < run.epoch_size:
         nbatch = times.batches
