@@ -23,6 +23,7 @@ from actorflow.training.updates import Updates
 if TYPE_CHECKING:
     import logging
     import os
+    from collections.abc import Iterable
 
     from actorflow.io import DataBatch
     from actorflow.training.steps import OptimizerParams

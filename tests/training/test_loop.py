@@ -141,7 +141,8 @@ def test_callbacks_in_a_task_need_not_wait(run, tmp_path):
     seen = []
 
     def at_epoch(epoch, symbol, args, aux):
-        assert symbol is not None and aux == {}
+        assert symbol is not None
+        assert aux == {}
         seen.append((epoch, float(args["fc2_bias"].asnumpy().sum())))
 
     def at_batch(param):
@@ -169,7 +170,7 @@ def test_callbacks_in_a_task_need_not_wait(run, tmp_path):
 
 @pytest.mark.parametrize("wrap", [lambda each: each, io.PrefetchingIter], ids=["plain", "ahead"])
 def test_a_failing_iterator_stops_the_run(wrap):
-    with af.Engine(2), pytest.raises(TrainingError, match="epoch 1, batch 2 from .*Boom") as found:
+    with af.Engine(2), pytest.raises(TrainingError, match=r"epoch 1, batch 2 from .*Boom") as found:
         started().fit(wrap(Failing(8)), num_epoch=3)
     assert isinstance(found.value.__cause__, Boom)
     assert (found.value.epoch, found.value.nbatch) == (1, 2)
@@ -178,10 +179,10 @@ def test_a_failing_iterator_stops_the_run(wrap):
 def test_a_failing_iterator_stops_a_task(run):
     async def main():
         async with af.Engine(2):
-            seen = []
+            steps = started().fit_async(Failing(2), num_epoch=3, every="batch")
+            seen = [(await anext(steps)).nbatch for _ in range(2)]
             with pytest.raises(TrainingError, match="epoch 0, batch 2 from Failing: Boom"):
-                async for report in started().fit_async(Failing(2), num_epoch=3, every="batch"):
-                    seen.append(report.nbatch)
+                await anext(steps)
             assert seen == [0, 1]
 
     run(main)
@@ -226,7 +227,7 @@ def test_nan_stops_the_run_and_names_the_operator():
     net = sym.SoftmaxOutput(sym.log(sym.Variable("data"), name="bad"), name="softmax")
     module = af.mod.Module(net)
     module.bind([("data", (8, 5))], [("softmax_label", (8,))], inputs_need_grad=True)
-    with pytest.raises(TrainingError, match="epoch 0, batch 0: AnomalyError: .*'bad'") as found:
+    with pytest.raises(TrainingError, match=r"epoch 0, batch 0: AnomalyError: .*'bad'") as found:
         module.fit(digits(), num_epoch=1, nan="raise")
     assert isinstance(found.value.__cause__, AnomalyError)
 
@@ -312,8 +313,10 @@ def test_the_report_of_a_run(caplog):
     assert [name for name, _ in report.metric] == ["accuracy", "cross-entropy"]
     assert [name for name, _ in report.validation] == ["accuracy", "cross-entropy"]
     shares = (report.data, report.communication, report.engine, report.computing)
-    assert min(shares) >= 0 and sum(shares) == pytest.approx(1)
-    assert "starved by data" in caplog.text and "Epoch[1] Train-accuracy=" in caplog.text
+    assert min(shares) >= 0
+    assert sum(shares) == pytest.approx(1)
+    assert "starved by data" in caplog.text
+    assert "Epoch[1] Train-accuracy=" in caplog.text
 
 
 class Ended:
@@ -335,7 +338,8 @@ def test_where_the_time_goes():
     times.end(Sent(2, 11.0, 13.0, 13.0, None, Ended(16.0)))
     assert (times.data, times.seconds) == (4.0, 16.0)
     report = times.report("epoch", 0, 3, (), ())
-    assert report.data == 0.25 and report.computing == pytest.approx(1 - 7 / 16)
+    assert report.data == 0.25
+    assert report.computing == pytest.approx(1 - 7 / 16)
 
 
 def test_the_stores_give_the_same_bits():
