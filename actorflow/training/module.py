@@ -13,7 +13,11 @@ from actorflow.ndarray import NDArray
 from actorflow.ops import described, meant
 from actorflow.symbol import Symbol
 from actorflow.training.base_module import BaseModule
-from actorflow.training.checkpoint import load_checkpoint, save_checkpoint
+from actorflow.training.checkpoint import (
+    load_checkpoint,
+    save_checkpoint,
+    save_checkpoint_async,
+)
 from actorflow.training.group import ExecutorGroup, merged, split
 from actorflow.training.names import Names, as_descs, matched_labels
 from actorflow.training.parameters import DEFAULT_INITIALIZER, checked, fill, mean_of
@@ -422,6 +426,23 @@ class Module(BaseModule):
         save_checkpoint(prefix, epoch, self._symbol, *self.get_params())
         if save_optimizer_states:
             self.save_optimizer_states(f"{prefix}-{epoch:04d}.states")
+
+    async def save_checkpoint_async(
+        self,
+        prefix: str,
+        epoch: int,
+        save_optimizer_states: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Do like `save_checkpoint` in a trio or asyncio task; workers write.
+
+        What is written is as of this call, if no batch is sent before it returns.
+        """
+        await save_checkpoint_async(prefix, epoch, self._symbol, *self.get_params())
+        if save_optimizer_states:
+            self.require("save_checkpoint_async", optimizer=True)
+            assert self._updates is not None  # noqa: S101 -- it is there
+            group = self._bound("save_checkpoint_async")
+            await self._updates.save_async(f"{prefix}-{epoch:04d}.states", group)
 
     # -- Steps -----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actorflow.engine import current_engine
 from actorflow.errors import ActorflowError
 from actorflow.kvstore import create as create_store
 from actorflow.ndarray import replace_file
@@ -120,6 +121,19 @@ class Updates:
             return
         replace_file(Path(fname).resolve(), [self._updater.get_states()])
 
+    async def save_async(self, fname: str | os.PathLike[str], group: ExecutorGroup) -> None:
+        """Do like `save` in a trio or asyncio task; a worker writes."""
+        path, engine = _resolved(fname), current_engine()
+        if self._updater is not None:
+            pieces = [await self._updater.get_states_async()]
+            await engine.push(lambda: replace_file(path, pieces), device="io", name="save")
+            return
+        assert self.store is not None  # noqa: S101 -- one of the two is there
+        for arrays in group.param_arrays:
+            # What changes the states changes the parameters, so then there is nothing to wait for.
+            await engine.wait_async(arrays[0].resource)
+        self.store.save_optimizer_states(path)
+
     def load(self, fname: str | os.PathLike[str]) -> None:
         """Read what `save` wrote."""
         if self._updater is None:
@@ -127,6 +141,11 @@ class Updates:
             self.store.load_optimizer_states(fname)
         else:
             self._updater.set_states(Path(fname).read_bytes())
+
+
+def _resolved(fname: str | os.PathLike[str]) -> Path:
+    """The whole path: the folder may be another one when it is written."""
+    return Path(fname).resolve()
 
 
 def _store(who: str, kvstore: Any, contexts: int) -> Any:  # noqa: ANN401

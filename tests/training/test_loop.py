@@ -165,6 +165,50 @@ def test_callbacks_in_a_task_need_not_wait(run, tmp_path):
     assert (tmp_path / "net-0001.params").exists()
 
 
+@pytest.mark.parametrize("contexts", [[af.cpu()], [af.cpu(0), af.cpu(1)]])
+def test_checkpoints_in_a_task(run, tmp_path, contexts):
+    prefix = str(tmp_path / "net")
+
+    async def main():
+        async with af.Engine(2):
+            module = started(context=contexts)
+            saver = af.callback.module_checkpoint(module, prefix, save_optimizer_states=True)
+            async for _ in module.fit_async(digits(), num_epoch=1, epoch_end_callback=saver):
+                pass
+
+    run(main)
+    again = af.mod.Module.load(prefix, 1, load_optimizer_states=True, context=contexts)
+    options = {"optimizer_params": {"learning_rate": 0.1, "momentum": 0.9}}
+    again.fit(digits(), begin_epoch=1, num_epoch=2, **options)
+    module = started(context=contexts)
+    module.fit(digits(), num_epoch=2)
+    same(params_of(again), params_of(module))
+
+
+class Started(Instrument):
+    """The names of operations in the order in which they start."""
+
+    def __init__(self):
+        self.names = []
+
+    def started(self, operation):
+        self.names.append(operation.name)
+
+
+def test_updates_begin_while_the_rest_of_the_backward_pass_is_to_come(monkeypatch):
+    monkeypatch.setenv("AF_SEGMENT_US", "0")
+    watch = Started()
+    with af.Engine(workers=0, policy="priority", instruments=[watch]) as engine:
+        module = started(context=[af.cpu(0), af.cpu(1)])
+        module.forward_backward(io.DataBatch([nd.ones((8, 5))], [nd.zeros((8,))]))
+        module.update()
+        while engine.step():
+            pass
+    backward = [n for n, name in enumerate(watch.names) if name.startswith("backward")]
+    pushes = [n for n, name in enumerate(watch.names) if name == "kvstore_push"]
+    assert min(pushes) < max(backward)
+
+
 # -- Failures --------------------------------------------------------------------------------------
 
 

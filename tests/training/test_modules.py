@@ -198,7 +198,7 @@ def test_mistakes_with_chains():
         twice.init_params()
     with pytest.raises(ActorflowError, match="bound already"):
         twice.add(af.mod.Module(first))
+    loss = af.mod.PythonLossModule(grad_func=gradient)
+    loss.bind([("data", (4, 3))])
     with pytest.raises(ActorflowError, match="needs labels"):
-        loss = af.mod.PythonLossModule(grad_func=gradient)
-        loss.bind([("data", (4, 3))])
         loss.forward(io.DataBatch([nd.ones((4, 3))]))
