@@ -55,9 +55,7 @@ def adagrad(w, g, s, r, t, eps=1e-7):
     return w - r.lr * (g / np.sqrt(s["h"] + eps) + r.wd * w)
 
 
-def rmsprop(
-    w, g, s, r, t, gamma1=0.95, gamma2=0.9, epsilon=1e-4, centered=True, clip_weights=None
-):
+def rmsprop(w, g, s, r, t, gamma1=0.95, gamma2=0.9, epsilon=1e-4, centered=True, clip_weights=None):
     g = r.decayed(g, w)
     s["n"] = gamma1 * s.get("n", 0) + (1 - gamma1) * g**2
     if not centered:
