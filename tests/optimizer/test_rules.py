@@ -114,7 +114,7 @@ def test_arrays_made_anew_each_time_give_the_same_bits(case, dtype):
     assert_same(found, trained(made(case), dtype, steps=6))
 
 
-# -- Langevin dynamics ------------------------------------------------------------------------------
+# -- Langevin dynamics -----------------------------------------------------------------------------
 
 
 def langevin(seed, kind="threaded"):
@@ -150,7 +150,7 @@ def test_each_weight_of_one_operation_has_noise_of_its_own():
     assert (weights[0].asnumpy() != weights[1].asnumpy()).all()
 
 
-# -- Single things -----------------------------------------------------------------------------------
+# -- Single things ---------------------------------------------------------------------------------
 
 
 def test_the_optimizer_of_tests_adds(engine):

@@ -86,7 +86,7 @@ def test_no_code_is_in_the_bytes():
     assert names == ["numbers", "0"]
     assert json.loads(numbers.tobytes())["optimizer"]["name"] == "sgd"
     np.testing.assert_allclose(mom, -0.01)
-    with pytest.raises(FormatError, match="Updater.set_states, byte 0: not a file of arrays"):
+    with pytest.raises(FormatError, match=r"Updater\.set_states, byte 0: not a file of arrays"):
         updater.set_states(pickle.dumps({"w": [0.5] * 20}))
 
 
@@ -185,7 +185,7 @@ def test_mistakes():
     updater = Updater(create("sgd"))
     with pytest.raises(ParameterError, match="got 2 indices, 1 grads and 2 weights"):
         updater.update_all([0, 1], [nd.ones((1,))], [nd.ones((1,))] * 2)
-    with pytest.raises(TypeError, match="a weight is a name or a number|is a number or a name"):
+    with pytest.raises(TypeError, match="a weight is a number or a name"):
         updater(1.5, nd.ones((1,)), nd.ones((1,)))
     with pytest.raises(TypeError, match="weight 0 is no NDArray"):
         updater(0, nd.ones((1,)), np.ones(1))
