@@ -152,8 +152,9 @@ class CompositeEvalMetric(EvalMetric):
         output_names: Names = None,
         label_names: Names = None,
     ) -> None:
-        self.metrics = [create(each) for each in metrics or ()]
+        self.metrics: list[EvalMetric] = []  # which a new metric begins again: those given do not
         super().__init__(name, output_names=output_names, label_names=label_names)
+        self.metrics += map(create, metrics or ())
 
     def add(self, metric: object) -> None:
         """Add a metric, or what `create` makes one of."""

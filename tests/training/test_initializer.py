@@ -301,9 +301,9 @@ def test_what_is_refused(engine):
         filled(init.Uniform(), dtype="int32")
     with pytest.raises(ShapeError, match=r"Xavier: 'fc1_weight' has shape \(3,\), but needs"):
         filled(init.Xavier(), shape=(3,))
-    with pytest.raises(ShapeError, match="Bilinear: .* needs four axes"):
+    with pytest.raises(ShapeError, match=r"Bilinear: .* needs four axes"):
         filled(init.Bilinear(), shape=(3,))
-    with pytest.raises(ShapeError, match="LSTMBias: .* of four gates"):
+    with pytest.raises(ShapeError, match=r"LSTMBias: .* of four gates"):
         filled(init.LSTMBias(), shape=(6,))
     with pytest.raises(ShapeError, match=r"Constant: .*\(3,\), but the value \(2,\)"):
         filled(init.Constant([1, 2]), shape=(3,))

@@ -1,6 +1,7 @@
 """Metrics against plain NumPy, on every engine; what is refused, and what is never waited for."""
 
 import asyncio
+import itertools
 import threading
 
 import numpy as np
@@ -126,9 +127,7 @@ def test_how_samples_are_cut_into_batches_does_not_matter(seed, cuts):
     for made in map(metric.create, ("acc", "ce", "loss", "perplexity")):
         whole = made.finish(*made.measure([label], [pred]))
         parts = [
-            made.measure([label[a:b]], [pred[a:b]])
-            for a, b in zip(edges, edges[1:], strict=False)
-            if a < b
+            made.measure([label[a:b]], [pred[a:b]]) for a, b in itertools.pairwise(edges) if a < b
         ]
         sums, counts = zip(*parts, strict=True)
         assert made.finish(sum(sums), sum(counts)) == pytest.approx(whole, rel=1e-5)
@@ -414,10 +413,12 @@ def test_an_error_that_nobody_asked_for_is_reported():
     def broken(label, pred):
         raise RuntimeError("no idea")
 
-    with pytest.raises(ExceptionGroup) as caught, Engine(engine_type="threaded", workers=1):
-        made = metric.create(broken)
-        made.update([nd.zeros(1)], [nd.zeros(1)])
-        made.reset()
+    engine = Engine(engine_type="threaded", workers=1)
+    made = metric.create(broken)
+    engine.push(lambda: made.update([nd.zeros(1)], [nd.zeros(1)])).wait()
+    made.reset()
+    with pytest.raises(ExceptionGroup) as caught:
+        engine.close()
     assert caught.group_contains(RuntimeError, match="no idea")
 
 
