@@ -228,14 +228,14 @@ class Speedometer(_OfMetric):
         self.frequent = _period("Speedometer", frequent)
         self.auto_reset = auto_reset
         self._began: tuple[int, float] | None = None  # the batch behind which, and when
-        self._last = 0
+        self._last = (0, 0)
 
     def _is_due(self, param: BatchEndParam) -> bool:
-        if self._began is None or param.nbatch < self._last:  # another epoch
+        epoch, batch = self._last
+        self._last = param.epoch, param.nbatch
+        if self._began is None or param.epoch != epoch or param.nbatch < batch:
             self._began = param.nbatch, self.clock()
-            self._last = param.nbatch
             return False
-        self._last = param.nbatch
         return param.nbatch % self.frequent == 0
 
     def _say(self, param: BatchEndParam, values: list[tuple[str, float]]) -> None:
