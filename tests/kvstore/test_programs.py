@@ -69,8 +69,7 @@ def in_store(program, kind, engine):
                 store.push(call[1], given, priority=-call[3])
             else:
                 out = [
-                    [nd.empty(SHAPES[key], af.cpu(number)) for number in call[2]]
-                    for key in call[1]
+                    [nd.empty(SHAPES[key], af.cpu(number)) for number in call[2]] for key in call[1]
                 ]
                 store.pull(call[1], out, priority=-call[3])
                 pulled += [each for arrays in out for each in arrays]
