@@ -26,7 +26,14 @@ from actorflow.ndarray import NDArray as NDArray, explain as explain
 from actorflow.symbol import AttrScope as AttrScope, Symbol as Symbol
 
 if TYPE_CHECKING:
-    from actorflow import io as io, kv as kv, kvstore as kvstore, recordio as recordio
+    from actorflow import (
+        io as io,
+        kv as kv,
+        kvstore as kvstore,
+        lr_scheduler as lr_scheduler,
+        optimizer as optimizer,
+        recordio as recordio,
+    )
 
 __all__ = [
     "AttrScope",
@@ -48,8 +55,10 @@ __all__ = [
     "io",
     "kv",
     "kvstore",
+    "lr_scheduler",
     "nd",
     "operator",
+    "optimizer",
     "random",
     "recordio",
     "sym",
@@ -59,8 +68,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in {"io", "kv", "kvstore", "recordio"}:
-        from importlib import import_module  # noqa: PLC0415 -- most programs read no record files
+    if name in {"io", "kv", "kvstore", "lr_scheduler", "optimizer", "recordio"}:
+        from importlib import import_module  # noqa: PLC0415 -- most programs use few of them
 
         return import_module(f"actorflow.{name}")
     if name == "__version__":

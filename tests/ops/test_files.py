@@ -30,6 +30,10 @@ REQUIRED = {
     "SliceAxis": {"axis": "1", "begin": "0", "end": "2"},
     "SliceChannel": {"num_outputs": "2"},
     "AdamUpdate": {"lr": "0.1"},
+    "FtrlUpdate": {"lr": "0.1"},
+    "NAGMomUpdate": {"lr": "0.1"},
+    "RMSPropAlexUpdate": {"lr": "0.1"},
+    "RMSPropUpdate": {"lr": "0.1"},
     "SGDMomUpdate": {"lr": "0.1"},
     "SGDUpdate": {"lr": "0.1"},
 }
@@ -62,6 +66,8 @@ def test_every_operator_of_expressions_has_a_row():
         *("Activated", "Constant", "Fused"),
         # Of executors.
         "CrossDeviceCopy",
+        # Rules that MXNet has no operator for, and what all rules share.
+        *("AdaDeltaUpdate", "AdaGradUpdate", "DCASGDUpdate", "SGLDUpdate", "WeightUpdate"),
     }
 
 

@@ -25,7 +25,9 @@ NO_FUNCTION = {
     # What passes put in the place of others.
     *("Activated", "Constant", "Fused"),
     # Optimizers apply them to arrays.
-    *("AdamUpdate", "SGDMomUpdate", "SGDUpdate"),
+    *("AdaDeltaUpdate", "AdaGradUpdate", "AdamUpdate", "DCASGDUpdate", "FtrlUpdate"),
+    *("NAGMomUpdate", "RMSPropAlexUpdate", "RMSPropUpdate", "SGDMomUpdate", "SGDUpdate"),
+    *("SGLDUpdate", "WeightUpdate"),
 }
 
 
