@@ -53,13 +53,13 @@ class KeyBlock(Block):
         self.key = key
         self.store = store
         self.pushed_at: Site | None = None
-        self._left = None
+        self._left: Failure | None = None
         super().__init__(array.shape, array.dtype, context)
         self.name = f"key {key!r} of a {store} KVStore"
 
     # The engine asks for this of each resource, and sets it whenever a write ends.
     @property
-    def _failure(self) -> Failure | None:  # type: ignore[override]
+    def _failure(self) -> Failure | None:
         return self._left
 
     @_failure.setter
@@ -68,7 +68,7 @@ class KeyBlock(Block):
             note = f"actorflow: so {self.name} has no value{describe_site(self.pushed_at)}"
             with contextlib.suppress(Exception):  # some exceptions take no note
                 failure.exception.add_note(note)
-        self._left: Failure | None = failure
+        self._left = failure
 
 
 @attrs.define(eq=False)
@@ -210,7 +210,8 @@ class LocalStore(KVStore):
         if updater is not None and not callable(updater):
             message = f"KVStore.set_updater: needs a function, got {described(updater)}"
             raise TypeError(message)
-        self._updater, self._rules = updater, None
+        self._updater = updater
+        self._rules = updater if isinstance(updater, Updater) else None
 
     def set_optimizer(self, optimizer: Optimizer) -> None:  # noqa: D102 -- KVStore.set_optimizer
         if not isinstance(optimizer, Optimizer):
