@@ -250,7 +250,7 @@ class LocalStore(KVStore):
         dump_optimizer: bool = False,  # noqa: FBT001, FBT002 -- MXNet's
     ) -> None:
         updater = self._states_of("save_optimizer_states")
-        path = Path(fname).resolve()  # the folder may be another one after the wait
+        path = _absolute(fname)
         try:
             states = updater.get_states(dump_optimizer)
         except WouldBlockError as error:
@@ -263,7 +263,7 @@ class LocalStore(KVStore):
         self, fname: str | os.PathLike[str], *, dump_optimizer: bool = False
     ) -> None:
         updater = self._states_of("save_optimizer_states_async")
-        path = Path(fname).resolve()
+        path = _absolute(fname)
         states = await updater.get_states_async(dump_optimizer=dump_optimizer)
         write = partial(replace_file, path, [states])
         await current_engine().push(write, device="io", name="save")
@@ -306,6 +306,11 @@ class DeviceStore(LocalStore):
 
 
 # -- Messages -------------------------------------------------------------------------------------
+
+
+def _absolute(fname: str | os.PathLike[str]) -> Path:
+    """Where a file is to be: the current folder may be another one after a wait."""
+    return Path(fname).resolve()
 
 
 def _nothing() -> None:

@@ -76,6 +76,7 @@ def in_store(program, kind, engine):
         return [each.asnumpy().tobytes() for each in pulled]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(calls, max_size=12), st.sampled_from(["local", "device"]), st.integers(0, 9))
 def test_a_program_does_what_numpy_does(program, kind, seed):
@@ -86,6 +87,7 @@ def test_a_program_does_what_numpy_does(program, kind, seed):
         assert in_store(program, kind, engine) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["local", "device"])
 def test_a_run_that_updates_again_and_again(kind):
     program = [("updater", True)]
