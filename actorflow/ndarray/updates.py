@@ -60,7 +60,7 @@ def adadelta_update(
       weight: of a floating type.
       grad: of its shape and data type.
       acc_g, acc_delta: the states, updated; alike.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       rho: how slowly the means forget; a number of at least 0 and at most 1.
@@ -102,7 +102,7 @@ def adagrad_update(
       grad: of its shape and data type.
       history: the state, which is updated; alike.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       epsilon: what is added under the root; a number.
@@ -146,7 +146,7 @@ def adam_update(
       grad: of its shape and data type.
       mean, var: the states, updated; alike.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       beta1: how slowly the mean forgets; a number of at least 0 and at most 1.
@@ -191,7 +191,7 @@ def dcasgd_update(
       grad: of its shape and data type.
       mom, previous_weight: the states, updated; alike.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       momentum: how much of the last step is taken again; a number.
@@ -235,7 +235,7 @@ def ftrl_update(
       grad: of its shape and data type.
       z, n: the states, updated; alike.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       lamda1: how far `z` has to be from 0; a number.
@@ -276,7 +276,7 @@ def nag_mom_update(
       grad: of its shape and data type.
       mom: the state, which is updated; alike.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       momentum: how much of the last step is taken again; a number.
@@ -317,7 +317,7 @@ def rmsprop_update(
       grad: of its shape and data type.
       n: the state, which is updated; alike.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       gamma1: how slowly the means forget; a number of at least 0 and at most 1.
@@ -367,7 +367,7 @@ def rmspropalex_update(
       grad: of its shape and data type.
       n, g, delta: the states, updated; alike.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       gamma1: how slowly the means forget; a number of at least 0 and at most 1.
@@ -411,7 +411,7 @@ def sgd_mom_update(
       grad: of its shape and data type.
       mom: the state, which is updated; alike.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       momentum: how much of the last step is taken again; a number.
@@ -444,7 +444,7 @@ def sgd_update(
       weight: of a floating type.
       grad: of its shape and data type.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       out: where the result goes, usually weight itself; None for a new one.
@@ -477,7 +477,7 @@ def sgld_update(
       weight: of a floating type.
       grad: of its shape and data type.
       lr: the learning rate; a number.
-      wd: weight decay: this times the weight is added to grad; a number.
+      wd: the weight decay; a number.
       rescale_grad: what grad is multiplied by; a number.
       clip_gradient: clip grad to [-this, this]; 0 or less: do not; a number.
       out: where the result goes, usually weight itself; None for a new one.

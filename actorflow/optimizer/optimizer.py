@@ -1,4 +1,4 @@
-"""What an optimizer is: how much each weight learns at each step, by a rule that a subclass gives."""
+"""What an optimizer is: how much each weight learns at a step, by a rule that a subclass gives."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class Optimizer:
         Returns:
           None, an array, or a tuple of these.
         """
-        del index, weight
+        return None
 
     def update(self, index: Index, weight: NDArray, grad: NDArray, state: State) -> None:
         """Make a step: change a weight, and its state, in place.

@@ -11,8 +11,7 @@ import difflib
 import inspect
 import math
 import numbers
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from actorflow.errors import FormatError, ParameterError
 
@@ -126,23 +125,23 @@ def _near(name: str, known: Iterable[str], otherwise: str) -> str:
     return f"{otherwise} {', '.join(every)}"
 
 
-@lru_cache(maxsize=256)
 def arguments_of(kind: type) -> tuple[str, ...]:
     """The names of the arguments that make an object of a class.
 
     Where a constructor takes any others, it hands them on to that of the class above.
     """
-    found: dict[str, None] = {}
-    for each in kind.__mro__:
-        if "__init__" not in vars(each) or each is object:
+    found: list[str] = []
+    for base in kind.__mro__:
+        if "__init__" not in vars(base) or base is object:
             continue
-        parameters = [*inspect.signature(vars(each)["__init__"]).parameters.values()][1:]
-        found.update(
-            dict.fromkeys(
-                p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-            )
-        )
-        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+        parameters = [*inspect.signature(vars(base)["__init__"]).parameters.values()][1:]
+        named = [
+            each.name
+            for each in parameters
+            if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        ]
+        found += [name for name in named if name not in found]
+        if all(each.kind is not each.VAR_KEYWORD for each in parameters):
             break
     return tuple(found)
 
@@ -200,11 +199,10 @@ def plain(who: str, value: object, depth: int = 0) -> Any:  # noqa: ANN401 -- pl
         return [plain(who, each, depth + 1) for each in value]
     if depth < _DEPTH and isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: plain(who, each, depth + 1) for key, each in value.items()}
-    _refuse(who, "None, a flag, a finite number, a text, or a list or dictionary of them", value)
-
-
-def _refuse(who: str, needs: str, got: object) -> NoReturn:
-    raise TypeError(f"{who} needs to be {needs}, got {got!r}")
+    raise TypeError(
+        f"{who} needs to be None, a flag, a finite number, a text, or a list or dictionary of "
+        f"them, got {value!r}"
+    )
 
 
 # -- Numbers -------------------------------------------------------------------------------------
@@ -223,15 +221,16 @@ def as_number(
         needs += f" of at least {least:g}"
     if most is not None:
         needs += f"{' and' if least is not None else ' of'} at most {most:g}"
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, numbers.Real)
-        or not math.isfinite(value)
-        or (least is not None and value < least)
-        or (most is not None and value > most)
-    ):
-        raise ParameterError(f"{who}: {name} needs {needs}, got {value!r}")
-    return float(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            found = float(value)
+        except OverflowError:
+            found = math.inf
+        low = -math.inf if least is None else least
+        high = math.inf if most is None else most
+        if math.isfinite(found) and low <= found <= high:
+            return found
+    raise ParameterError(f"{who}: {name} needs {needs}, got {value!r}")
 
 
 def as_bound(who: str, name: str, value: object) -> float | None:

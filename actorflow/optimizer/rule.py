@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["RuleOptimizer", "alike", "in_state"]
 
 MOST_ELEMENTS: Final = 1 << 20
-"""Of the weights of one operation, unless it has only one. Larger ones keep several workers busy."""
+"""Of the weights of one operation, unless it has only one: several keep more workers busy."""
 
 
 @attrs.define

@@ -165,10 +165,10 @@ class FactorScheduler(LRScheduler):
         done, base, lr = self._last
         if base != self.base_lr or done > steps:
             done, lr = 0, self.base_lr
-        for at in range(done, steps):
+        for _ in range(done, steps):
             lower = lr * self.factor
-            if lower == lr or lr == self.stop_factor_lr:
-                break
+            if lr in (lower, self.stop_factor_lr):
+                break  # it stays there
             lr = max(lower, self.stop_factor_lr)
         self._last = (steps, self.base_lr, lr)
         return lr

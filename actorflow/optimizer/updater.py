@@ -22,6 +22,7 @@ __all__ = ["Updater", "get_updater"]
 
 _VERSION: Final = 1
 _NUMBERS: Final = "numbers"  # the array that holds JSON
+_MOST: Final = 1 << 53  # updates: as far as a float counts
 _DEPTH: Final = 8  # of tuples in tuples
 _WHO: Final = "Updater.set_states"
 
@@ -133,7 +134,8 @@ class Updater:
         return found
 
     def _gathered(self, *, dump_optimizer: bool) -> tuple[list[NDArray], bytes]:
-        optimizer, arrays = self.optimizer, []
+        optimizer = self.optimizer
+        arrays: list[NDArray] = []
         numbers = {
             "version": _VERSION,
             "kind": type(optimizer).__name__.lower(),
@@ -167,18 +169,15 @@ class Updater:
         ours = type(optimizer).__name__.lower()
         if numbers.get("kind") != ours:
             raise FormatError(f"{_WHO}: the states are of {numbers.get('kind')!r}, not {ours!r}")
-        begin, most = (
-            _count(numbers.get(name), name) for name in ("begin_num_update", "num_update")
-        )
+        begin = _count(numbers.get("begin_num_update"), "begin_num_update")
+        most = _count(numbers.get("num_update"), "num_update")
         counts = {
             index: _count(count, f"the count of {index!r}")
             for index, count in _by_index(numbers, "counts").items()
         }
         used: set[int] = set()
-        found = {
-            index: _given(each, arrays, used)
-            for index, each in _by_index(numbers, "states").items()
-        }
+        kept = _by_index(numbers, "states")
+        found = {index: _given(each, arrays, used) for index, each in kept.items()}
         if len(used) != len(arrays):
             raise FormatError(f"{_WHO}: {len(arrays)} arrays, of which {len(used)} are in states")
         self.optimizer, self.states, self._restored = optimizer, found, set(found)
@@ -242,8 +241,8 @@ def _refused(name: str) -> None:
 
 
 def _count(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise FormatError(f"{_WHO}: {name} is {value!r}, and needs to be an integer of at least 0")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST:
+        raise FormatError(f"{_WHO}: {name} is {value!r}, and needs to be a number of updates")
     return value
 
 
