@@ -35,12 +35,12 @@ def gathered(who: str, what: str, key: Keys, value: Given) -> dict[Key, list[NDA
       ParameterError: there are more keys than values or the other way round, a key has no array,
         or one has arrays for more devices than another.
     """
+    pairs: list[tuple[Any, Any]]
     if isinstance(key, Mapping):
         if value is not None:
             raise TypeError(f"{who}: the keys come with their arrays, and {what} is given too")
         pairs = list(key.items())
     elif _is_key(key):
-        # A list of lists with one key in it is what programs get that loop over groups of keys.
         pairs = [(key, value)]
     elif isinstance(key, list | tuple):
         if not isinstance(value, list | tuple):

@@ -16,6 +16,7 @@ from actorflow.kvstore.arguments import gathered, require_alike, unknown
 from actorflow.kvstore.store import KVStore
 from actorflow.ndarray import Block, NDArray, copy_into, quietly, replace_file
 from actorflow.ops import ElementWiseSum, described
+from actorflow.optimizer import Optimizer, Updater, get_updater
 
 if TYPE_CHECKING:
     import os
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from actorflow.engine import Failure, Operation, Site
     from actorflow.kvstore.arguments import Given, Key, Keys
     from actorflow.kvstore.store import Rule
-    from actorflow.optimizer import Optimizer, Updater
 
 __all__ = ["DeviceStore", "LocalStore"]
 
@@ -53,13 +53,13 @@ class KeyBlock(Block):
         self.key = key
         self.store = store
         self.pushed_at: Site | None = None
-        self._left = None
+        self._left: Failure | None = None
         super().__init__(array.shape, array.dtype, context)
         self.name = f"key {key!r} of a {store} KVStore"
 
     # The engine asks for this of each resource, and sets it whenever a write ends.
     @property
-    def _failure(self) -> Failure | None:  # type: ignore[override]
+    def _failure(self) -> Failure | None:
         return self._left
 
     @_failure.setter
@@ -68,7 +68,7 @@ class KeyBlock(Block):
             note = f"actorflow: so {self.name} has no value{describe_site(self.pushed_at)}"
             with contextlib.suppress(Exception):  # some exceptions take no note
                 failure.exception.add_note(note)
-        self._left: Failure | None = failure
+        self._left = failure
 
 
 @attrs.define(eq=False)
@@ -210,15 +210,14 @@ class LocalStore(KVStore):
         if updater is not None and not callable(updater):
             message = f"KVStore.set_updater: needs a function, got {described(updater)}"
             raise TypeError(message)
-        self._updater, self._rules = updater, None
+        self._updater = updater
+        self._rules = updater if isinstance(updater, Updater) else None
 
     def set_optimizer(self, optimizer: Optimizer) -> None:  # noqa: D102 -- KVStore.set_optimizer
-        from actorflow import optimizer as rules  # noqa: PLC0415 -- who pushes need not update
-
-        if not isinstance(optimizer, rules.Optimizer):
+        if not isinstance(optimizer, Optimizer):
             message = f"KVStore.set_optimizer: needs an Optimizer, got {described(optimizer)}"
             raise TypeError(message)
-        self._updater = self._rules = rules.get_updater(optimizer)
+        self._updater = self._rules = get_updater(optimizer)
 
     def _update(self, updater: Rule, received: Sequence[tuple[_Slot, NDArray]]) -> None:
         """Have an updater change what is stored."""
@@ -246,10 +245,28 @@ class LocalStore(KVStore):
                 updater(slot.key, recv, value)
 
     def save_optimizer_states(  # noqa: D102 -- KVStore.save_optimizer_states
-        self, fname: str | os.PathLike[str]
+        self,
+        fname: str | os.PathLike[str],
+        dump_optimizer: bool = False,  # noqa: FBT001, FBT002 -- MXNet's
     ) -> None:
         updater = self._states_of("save_optimizer_states")
-        replace_file(Path(fname).resolve(), [updater.get_states()])
+        path = _absolute(fname)
+        try:
+            states = updater.get_states(dump_optimizer)
+        except WouldBlockError as error:
+            note = "in an event loop, write `await store.save_optimizer_states_async(...)`"
+            error.add_note(f"KVStore.save_optimizer_states: {note}")
+            raise
+        replace_file(path, [states])
+
+    async def save_optimizer_states_async(  # noqa: D102 -- KVStore.save_optimizer_states_async
+        self, fname: str | os.PathLike[str], *, dump_optimizer: bool = False
+    ) -> None:
+        updater = self._states_of("save_optimizer_states_async")
+        path = _absolute(fname)
+        states = await updater.get_states_async(dump_optimizer=dump_optimizer)
+        write = partial(replace_file, path, [states])
+        await current_engine().push(write, device="io", name="save")
 
     def load_optimizer_states(  # noqa: D102 -- KVStore.load_optimizer_states
         self, fname: str | os.PathLike[str]
@@ -289,6 +306,11 @@ class DeviceStore(LocalStore):
 
 
 # -- Messages -------------------------------------------------------------------------------------
+
+
+def _absolute(fname: str | os.PathLike[str]) -> Path:
+    """Where a file is to be: the current folder may be another one after a wait."""
+    return Path(fname).resolve()
 
 
 def _nothing() -> None:

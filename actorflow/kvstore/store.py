@@ -150,15 +150,30 @@ class KVStore(ABC):
         return self.barrier()
 
     @abstractmethod
-    def save_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
+    def save_optimizer_states(
+        self,
+        fname: str | os.PathLike[str],
+        dump_optimizer: bool = False,  # noqa: FBT001, FBT002 -- MXNet's
+    ) -> None:
         """Write what the optimizer keeps between steps, such as momenta, to a file.
 
         It waits for them. The file appears whole, in place of an older one, or not at all.
 
+        Args:
+          fname: the file.
+          dump_optimizer: the optimizer's kind and numbers, too, so that it is the one that goes on.
+
         Raises:
+          WouldBlockError: the states are not finished, and an event loop runs in this thread.
           ParameterError: no optimizer is set.
           OSError: the file cannot be written.
         """
+
+    @abstractmethod
+    async def save_optimizer_states_async(
+        self, fname: str | os.PathLike[str], *, dump_optimizer: bool = False
+    ) -> None:
+        """Do like `save_optimizer_states` in a trio or asyncio task; a worker copies and writes."""
 
     @abstractmethod
     def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:

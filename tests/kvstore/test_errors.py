@@ -65,9 +65,7 @@ GOOD, BAD = [nd.zeros((2, 3))], [nd.zeros((3, 2))]
         (
             DTypeError,
             "push: value of key 3 is float64, but needs float32",
-            lambda store: store.push(
-                ["fc1_bias", 3], [GOOD, nd.zeros((2, 3), dtype="float64")]
-            ),
+            lambda store: store.push(["fc1_bias", 3], [GOOD, nd.zeros((2, 3), dtype="float64")]),
         ),
         (
             ParameterError,
@@ -105,7 +103,11 @@ GOOD, BAD = [nd.zeros((2, 3))], [nd.zeros((3, 2))]
             lambda store: store.push([3], GOOD[0]),
         ),
         (TypeError, "push: a key is an integer or a string, got 1.5", lambda s: s.push(1.5, GOOD)),
-        (TypeError, "push: a key is an integer or a string, got True", lambda s: s.push([True], [GOOD])),
+        (
+            TypeError,
+            "push: a key is an integer or a string, got True",
+            lambda s: s.push([True], [GOOD]),
+        ),
         (
             TypeError,
             "push: the keys come with their arrays, and value is given too",
@@ -122,7 +124,11 @@ GOOD, BAD = [nd.zeros((2, 3))], [nd.zeros((3, 2))]
             lambda store: store.pull(["fc1_bias", 3], [nd.zeros((2, 3)), read_only()]),
         ),
         (TypeError, "set_updater: needs a function, got 3", lambda s: s.set_updater(3)),
-        (TypeError, "set_optimizer: needs an Optimizer, got 'sgd'", lambda s: s.set_optimizer("sgd")),
+        (
+            TypeError,
+            "set_optimizer: needs an Optimizer, got 'sgd'",
+            lambda s: s.set_optimizer("sgd"),
+        ),
         (
             ParameterError,
             "save_optimizer_states: there are no states before set_optimizer",

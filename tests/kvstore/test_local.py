@@ -65,6 +65,20 @@ def test_an_updater_changes_what_is_stored(engine, kind):
     assert (pulled(store, 3) == 9).all()
 
 
+def test_an_updater_may_change_a_part(engine):
+    store = af.kv.create()
+    store.init("w", nd.zeros((2, 3)))
+
+    def update(key, recv, stored):
+        stored[0] += recv[0]
+        stored[1] -= recv[1]
+
+    store.set_updater(update)
+    for _ in range(3):
+        store.push("w", arrays((1, 2)))
+    assert pulled(store, "w")[:, 0].tolist() == [9, -9]
+
+
 def test_lists_and_mappings_of_keys(engine):
     store = af.kv.create()
     store.init(["a", 1], [nd.zeros((2, 3)), nd.zeros((2, 3))])

@@ -69,14 +69,14 @@ def in_store(program, kind, engine):
                 store.push(call[1], given, priority=-call[3])
             else:
                 out = [
-                    [nd.empty(SHAPES[key], af.cpu(number)) for number in call[2]]
-                    for key in call[1]
+                    [nd.empty(SHAPES[key], af.cpu(number)) for number in call[2]] for key in call[1]
                 ]
                 store.pull(call[1], out, priority=-call[3])
                 pulled += [each for arrays in out for each in arrays]
         return [each.asnumpy().tobytes() for each in pulled]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(calls, max_size=12), st.sampled_from(["local", "device"]), st.integers(0, 9))
 def test_a_program_does_what_numpy_does(program, kind, seed):
@@ -87,6 +87,7 @@ def test_a_program_does_what_numpy_does(program, kind, seed):
         assert in_store(program, kind, engine) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["local", "device"])
 def test_a_run_that_updates_again_and_again(kind):
     program = [("updater", True)]
