@@ -43,8 +43,8 @@ class EvalMetric:
       label_names: the labels that `update_dict` takes; by default all.
     """
 
-    quick = True
-    """Whether `measure` takes microseconds for small arrays: a user's function may not."""
+    quick = False
+    """Whether `measure` takes microseconds for small arrays, so that any thread may call it."""
 
     def __init__(
         self,

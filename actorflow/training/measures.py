@@ -63,6 +63,8 @@ def _picked(who: str, label: Memory, pred: Memory) -> Memory:
 class _PairByPair(EvalMetric):
     """A metric whose sum and count are those of its pairs."""
 
+    quick = True
+
     def measure(self, labels: list[Memory], preds: list[Memory]) -> tuple[Any, Any]:
         totals, counts = zip(*map(self._pair, labels, preds), strict=True)
         return sum(totals), sum(counts)
@@ -166,6 +168,8 @@ class F1(EvalMetric):
     Raises:
       ParameterError: another average.
     """
+
+    quick = True
 
     def __init__(
         self,
@@ -344,6 +348,8 @@ class CrossEntropy(_PairByPair):
 @register
 class Loss(EvalMetric):
     """The mean of what the network gives, which is a loss itself; labels do not matter."""
+
+    quick = True
 
     def __init__(
         self, name: str = "loss", output_names: Names = None, label_names: Names = None

@@ -87,8 +87,6 @@ class CustomMetric(EvalMetric):
       output_names, label_names: as with `EvalMetric`.
     """
 
-    quick = False
-
     def __init__(
         self,
         feval: Callable[[Any, Any], Any],

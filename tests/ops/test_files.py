@@ -61,7 +61,7 @@ def test_every_operator_of_expressions_has_a_row():
         *("Custom", "Elementwise", "Full", "Operator", "Reduction", "WithScalar"),
         # Of arrays alone, or what gradients are made of.
         *("After", "Arange", "Assign", "Fill", "GetItem", "Normal", "OneHotEncode", "RandInt"),
-        *("SetItem", "Shuffle", "SumLike", "Uniform"),
+        *("Orthogonal", "SetItem", "Shuffle", "SumLike", "Uniform"),
         # What passes put in the place of others.
         *("Activated", "Constant", "Fused"),
         # Of executors.

@@ -16,7 +16,7 @@ from docs.symbol_tables import BINARY, MODULES, UNARY
 NO_FUNCTION = {
     # Of arrays alone, whose results have shapes that no expression knows.
     *("Arange", "Assign", "Fill", "GetItem", "Normal", "OneHotEncode", "RandInt", "SetItem"),
-    *("Shuffle", "Uniform"),
+    *("Orthogonal", "Shuffle", "Uniform"),
     # Its function is written by hand.
     "Custom",
     # What other operators are made of.
