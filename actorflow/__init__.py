@@ -26,7 +26,21 @@ from actorflow.ndarray import NDArray as NDArray, explain as explain
 from actorflow.symbol import AttrScope as AttrScope, Symbol as Symbol
 
 if TYPE_CHECKING:
-    from actorflow import io as io, recordio as recordio
+    from actorflow import (
+        callback as callback,
+        init as init,
+        initializer as initializer,
+        io as io,
+        kv as kv,
+        kvstore as kvstore,
+        lr_scheduler as lr_scheduler,
+        metric as metric,
+        mod as mod,
+        model as model,
+        monitor as monitor,
+        optimizer as optimizer,
+        recordio as recordio,
+    )
 
 __all__ = [
     "AttrScope",
@@ -36,6 +50,7 @@ __all__ = [
     "NDArray",
     "Symbol",
     "__version__",
+    "callback",
     "cpu",
     "cpu_pinned",
     "current_context",
@@ -45,9 +60,19 @@ __all__ = [
     "executor",
     "explain",
     "gpu",
+    "init",
+    "initializer",
     "io",
+    "kv",
+    "kvstore",
+    "lr_scheduler",
+    "metric",
+    "mod",
+    "model",
+    "monitor",
     "nd",
     "operator",
+    "optimizer",
     "random",
     "recordio",
     "sym",
@@ -55,10 +80,29 @@ __all__ = [
     "viz",
 ]
 
+_LATER = frozenset(
+    {
+        "callback",
+        "init",
+        "initializer",
+        "io",
+        "kv",
+        "kvstore",
+        "lr_scheduler",
+        "metric",
+        "mod",
+        "model",
+        "monitor",
+        "optimizer",
+        "recordio",
+    }
+)
+"""Modules that are imported when somebody first asks for them."""
+
 
 def __getattr__(name: str) -> object:
-    if name in {"io", "recordio"}:
-        from importlib import import_module  # noqa: PLC0415 -- most programs read no record files
+    if name in _LATER:
+        from importlib import import_module  # noqa: PLC0415 -- not every program needs them
 
         return import_module(f"actorflow.{name}")
     if name == "__version__":

@@ -19,6 +19,7 @@
     +-- ContextError (ValueError)
     +-- OutOfMemoryError (MemoryError)
     +-- FormatError (ValueError)    a file or message that is not what it should be
+    +-- TrainingError           a batch of a run failed
     +-- MissingExtraError (ImportError)
 """
 
@@ -39,6 +40,7 @@ __all__ = [
     "OutOfMemoryError",
     "ParameterError",
     "ShapeError",
+    "TrainingError",
     "VerificationError",
     "WouldBlockError",
 ]
@@ -110,6 +112,23 @@ class OutOfMemoryError(ActorflowError, MemoryError):
 
 class FormatError(ActorflowError, ValueError):
     """A file or message that is truncated, corrupt or of another format."""
+
+
+class TrainingError(ActorflowError):
+    """A batch of a run failed; the exception that it comes from says how.
+
+    Attributes:
+      epoch: the number of the epoch.
+      nbatch: the number of the batch in it.
+    """
+
+    def __init__(self, message: str, epoch: int, nbatch: int) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.nbatch = nbatch
+
+    def __reduce__(self) -> tuple[type["TrainingError"], tuple[str, int, int]]:
+        return type(self), (str(self), self.epoch, self.nbatch)
 
 
 class MissingExtraError(ActorflowError, ImportError):

@@ -25,7 +25,7 @@ from docs.make_parts import (
     parameter,
     shown,
 )
-from docs.symbol_tables import MODULES, Function, Module
+from docs.symbol_tables import MODULES, UPDATES, Function, Module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,18 @@ Each raises `ShapeError` if the operands do not broadcast or `out` has not the r
 `out`'s, `ContextError` if they live in different places, and `TypeError` for anything else.
 """,
 }
+UPDATE = """Steps of optimizers: weights changed by their gradients, in one pass over the memory.
+
+Each reads `grad` and changes `weight`, or another array given as `out`, and its states in place.
+`grad` is multiplied by `rescale_grad` first, and then clipped. The same step asked for again, on
+the same arrays, is sent sooner, whatever `lr` is.
+
+Each raises in the call: `ParameterError` if a parameter is not valid, `TypeError` if something is
+no array, `ShapeError`, `DTypeError` and `ContextError` if the arrays do not fit, and `ValueError`
+if what is written is not writable or is memory of something else.
+"""
+LAST = ("wd", "rescale_grad", "clip_gradient", "clip_weights")
+"""The parameters of updates that come after their own in MXNet."""
 UNION = "NDArray | list[NDArray]"
 TRAIN = "    is_train: bool = False,"
 
@@ -87,6 +99,8 @@ def written() -> dict[Path, str]:
         public[f"actorflow.ndarray.{module.name}"] = names
         head = _head(module, text, names)
         files[path] = head + text
+    path = ROOT / "actorflow" / "ndarray" / f"{UPDATES.name}.py"
+    files[path], public[f"actorflow.ndarray.{UPDATES.name}"] = _updates()
     doc = "Arrays whose content may still be computed: early MXNet's `mx.nd`."
     files[ROOT / "actorflow" / "nd.py"] = namespace(doc, public)
     return files
@@ -121,6 +135,39 @@ def _elementwise(module: Module) -> tuple[str, list[str]]:
         f"{operand}    from actorflow.ndarray.array import NDArray\n\n"
     )
     return f"{head}{listed(by_kind(names))}\n\n" + "\n\n\n".join(parts) + "\n", by_kind(names)
+
+
+def _updates() -> tuple[str, list[str]]:
+    """The module of updates: its text and its names."""
+    parts = []
+    for function in UPDATES.functions:
+        fields = shown(function)
+        order = ["lr", *(each for each in fields if each not in (*LAST, "lr"))]
+        order += [each for each in LAST if each in fields]
+        arrays = [f"    {name}: NDArray," for name in function.inputs]
+        lines = [f"def {function.name}(", *arrays]
+        lines += [parameter(name, fields[name]) for name in order]
+        lines += ["    out: NDArray | None = None,", ") -> NDArray:", *description(function)]
+        lines += argument("weight", "of a floating type")
+        lines += argument("grad", "of its shape and data type")
+        states = function.kind.auxiliary
+        if states:
+            what = "the state, which is updated" if len(states) == 1 else "the states, updated"
+            lines += argument(", ".join(states), f"{what}; alike")
+        lines += described(function)
+        lines += argument("out", "where the result goes, usually weight itself; None for a new one")
+        given = [f"ops.{function.kind.__name__}", f"({', '.join(function.inputs)})", "out"]
+        given += [f"{name}={name}" for name in order]
+        call = "".join(f"        {each},\n" for each in given)
+        parts.append("\n".join([*lines, '    """', f"    return update(\n{call}    )"]))
+    names = by_kind(function.name for function in UPDATES.functions)
+    head = (
+        f'"""{UPDATE}"""\n\n{ORIGIN}\n'
+        "from __future__ import annotations\n\nfrom typing import TYPE_CHECKING\n\n"
+        "from actorflow import ops\nfrom actorflow.ndarray.update import update\n\n"
+        "if TYPE_CHECKING:\n    from actorflow.ndarray.array import NDArray\n\n"
+    )
+    return f"{head}{listed(names)}\n\n" + "\n\n\n".join(parts) + "\n", names
 
 
 def _head(module: Module, text: str, names: list[str]) -> str:

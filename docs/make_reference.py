@@ -15,7 +15,7 @@ from actorflow.ops import ELEMENTWISE, Operator
 from actorflow.ops.file_names import BINARY as BINARY_FILES, CLASSES, SCALAR, UNARY as UNARY_FILES
 from actorflow.ops.parameters import parameters
 from docs.make_parts import ROOT, is_required, shown, takes
-from docs.symbol_tables import BINARY, MODULES, UNARY, Function, Module
+from docs.symbol_tables import BINARY, MODULES, UNARY, UPDATES, Function, Module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,16 +42,6 @@ TWO = """## Of two inputs
 
 The inputs are `lhs` and `rhs`, which broadcast; one may be a number, which symbol files hold as a
 parameter of another operator."""
-
-UPDATES = Module(
-    "updates",
-    "Rules of optimizers.",
-    tuple(
-        Function(kind.name, kind, (*kind.inputs, *kind.auxiliary))
-        for kind in (ops.AdamUpdate, ops.SGDMomUpdate, ops.SGDUpdate)
-    ),
-)
-"""The operators with a function of arrays alone."""
 
 # Values of parameters that have no default, by what they take. Two is as many as is telling.
 SAMPLES = (

@@ -233,3 +233,17 @@ MODULES = (
     Module("maths", "Other functions element by element.", unary=MATHS),
     Module("pairs", "Functions of two symbols, or a symbol and a number.", binary=BINARY),
 )
+
+UPDATES = Module(
+    "updates",
+    "Rules of optimizers.",
+    tuple(
+        Function(kind.name, kind, (*kind.inputs, *kind.auxiliary), left_out=("lazy_update",))
+        for kind in (
+            *(ops.AdaDeltaUpdate, ops.AdaGradUpdate, ops.AdamUpdate, ops.DCASGDUpdate),
+            *(ops.FtrlUpdate, ops.NAGMomUpdate, ops.RMSPropUpdate, ops.RMSPropAlexUpdate),
+            *(ops.SGDMomUpdate, ops.SGDUpdate, ops.SGLDUpdate),
+        )
+    ),
+)
+"""The operators with a function of arrays alone."""

@@ -5,6 +5,7 @@ from actorflow.engine.ambient import (
     current_engine as current_engine,
     current_operation as current_operation,
     default_engine as default_engine,
+    prioritised as prioritised,
 )
 from actorflow.engine.base import Engine as Engine, EngineStatistics as EngineStatistics
 from actorflow.engine.instrument import (
@@ -64,4 +65,5 @@ __all__ = [
     "current_operation",
     "default_engine",
     "describe_site",
+    "prioritised",
 ]

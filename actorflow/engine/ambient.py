@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actorflow.engine.operation import Operation
     from actorflow.engine.worker import Runner
 
-__all__ = ["current_engine", "current_operation", "default_engine"]
+__all__ = ["current_engine", "current_operation", "default_engine", "prioritised"]
 
 # The engine of the innermost block around this task, or of the worker that runs this thread.
 engine_here: ContextVar[Engine | None] = ContextVar("actorflow_engine", default=None)
@@ -28,6 +28,7 @@ operation_of_task: ContextVar[Operation | None] = ContextVar("actorflow_operatio
 
 class _Thread(threading.local):
     worker: Runner | None = None
+    priority: int = 0  # of operations that are pushed without one
 
 
 here = _Thread()
@@ -84,6 +85,29 @@ def current_operation() -> Operation | None:
         if operation is not None:
             return operation
     return operation_of_task.get()
+
+
+class prioritised:  # noqa: N801 -- used like a function
+    """A block in which operations that are pushed without a priority get this one.
+
+    For code that hands on the work of others, such as an update rule, which knows of no priority.
+    It holds for this thread, so there must be no `await` inside.
+
+    Args:
+      priority: higher goes first where the engine's policy looks at it.
+    """
+
+    __slots__ = ("_before", "_priority")
+
+    def __init__(self, priority: int) -> None:
+        self._priority = priority
+
+    def __enter__(self) -> None:
+        self._before = here.priority
+        here.priority = self._priority
+
+    def __exit__(self, *_: object) -> None:
+        here.priority = self._before
 
 
 def enter_worker(engine: Engine, worker: Runner) -> None:

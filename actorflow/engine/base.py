@@ -187,7 +187,8 @@ class Engine(Scope):
             passed on as with `reads`.
           uses: links that it uses, or a mapping of links to the capacity that it takes.
           device: where it runs: "cpu(0)" by default, "cpu(1)", "io", or what `add_device` made.
-          priority: higher goes first where the engine's policy looks at it.
+          priority: higher goes first where the engine's policy looks at it; 0 is that of the
+            `prioritised` block around, if there is one.
           name: what to call it in errors and statistics; default the function's name.
           nbytes: bytes of memory that it will take, counted against `max_nbytes` until it is done.
           quick: `fn` takes some microseconds and never waits for anything. It may then run in the

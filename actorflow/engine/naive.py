@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import asynchronous, base
+from actorflow.engine.ambient import here
 from actorflow.engine.device import is_cpu
 from actorflow.engine.naive_runs import NaiveRuns, conflict
 from actorflow.engine.operation import DONE, WAITING, Failure, Operation, make_operation
@@ -93,7 +94,7 @@ class NaiveEngine(NaiveRuns):
             writes + updates,
             reads + updates,
             self._find_device(device or "cpu(0)"),
-            priority,
+            priority or here.priority,
             name if name is not None else getattr(fn, "__name__", "operation"),
             nbytes,
         )

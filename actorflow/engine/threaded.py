@@ -8,6 +8,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.engine import asynchronous, base, interrupt
+from actorflow.engine.ambient import here
 from actorflow.engine.explain import explain
 from actorflow.engine.interrupt import PENDING
 from actorflow.engine.operation import (
@@ -94,6 +95,8 @@ class ThreadedEngine(Waits):
         if not callable(fn):
             message = f"push: fn must be callable, got {fn!r}"
             raise TypeError(message)
+        if not priority:
+            priority = here.priority
         if name is None:
             try:
                 name = fn.__name__

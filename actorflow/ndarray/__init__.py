@@ -6,18 +6,30 @@ from actorflow.ndarray.creation import array, empty, zeros
 from actorflow.ndarray.explain import explain
 from actorflow.ndarray.invoke import copy_into
 from actorflow.ndarray.kernels import quietly
-from actorflow.ndarray.random import seed, stream
+from actorflow.ndarray.params_format import dumps, loads
+from actorflow.ndarray.random import draw_into, seed, stream
+from actorflow.ndarray.serialize import load, load_async, replace_file, save, save_async
+from actorflow.ndarray.update import update_each
 
 __all__ = [
     "Block",
     "NDArray",
     "array",
     "copy_into",
+    "draw_into",
+    "dumps",
     "empty",
     "explain",
     "host_memory",
+    "load",
+    "load_async",
+    "loads",
     "quietly",
+    "replace_file",
+    "save",
+    "save_async",
     "seed",
     "stream",
+    "update_each",
     "zeros",
 ]

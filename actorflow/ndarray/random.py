@@ -41,9 +41,19 @@ from actorflow.ops import (
 
 if TYPE_CHECKING:
     from actorflow.device import Context
-    from actorflow.ops import Operator
+    from actorflow.ops import Operator, Orthogonal
 
-__all__ = ["Stream", "normal", "permutation", "randint", "seed", "shuffle", "stream", "uniform"]
+__all__ = [
+    "Stream",
+    "draw_into",
+    "normal",
+    "permutation",
+    "randint",
+    "seed",
+    "shuffle",
+    "stream",
+    "uniform",
+]
 
 
 class Stream:
@@ -195,6 +205,18 @@ def _draw(
         reads=(source.resource(engine),),
     )
     return out
+
+
+def draw_into(operator: Uniform | Normal | Orthogonal, out: NDArray) -> None:
+    """Fill an array with what an operator without inputs draws.
+
+    Raises:
+      DTypeError: it does not draw numbers of the array's data type.
+      ValueError: the array is not writable.
+    """
+    operator.check_type(out.dtype)
+    check_out(operator.name, out, out.shape, out.dtype)
+    _draw(operator, (), out, out.dtype)
 
 
 def uniform(

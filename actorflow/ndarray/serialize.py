@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actorflow.device import Context
     from actorflow.engine import Accessible, Engine
 
-__all__ = ["load", "load_async", "save", "save_async"]
+__all__ = ["load", "load_async", "replace_file", "save", "save_async"]
 
 Savable: TypeAlias = NDArray | Iterable[NDArray] | Mapping[str, NDArray]
 Loaded: TypeAlias = list[NDArray] | dict[str, NDArray]
@@ -140,7 +140,7 @@ def _flatten(data: object) -> tuple[list[NDArray], list[str]]:
 def _write_file(path: Path, arrays: Sequence[NDArray], names: Sequence[str], given: str) -> None:
     """Write the file, when reading the arrays is granted; an error names it as it was given."""
     try:
-        _replace_file(path, arrays, names)
+        replace_file(path, pieces([array._view() for array in arrays], names))
     except OSError as error:
         if error.errno is None:
             raise
@@ -148,13 +148,21 @@ def _write_file(path: Path, arrays: Sequence[NDArray], names: Sequence[str], giv
         raise OSError(error.errno, error.strerror, given) from error
 
 
-def _replace_file(path: Path, arrays: Sequence[NDArray], names: Sequence[str]) -> None:
-    """Write a file beside its place and move it there."""
+def replace_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+    """Write a file beside its place and move it there: it appears whole, or not at all.
+
+    Args:
+      path: its place.
+      chunks: what is in it, one behind the other.
+
+    Raises:
+      OSError: it cannot be written.
+    """
     # Not by `tempfile`, whose files nobody else may read.
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with draft.open("xb") as file:
-            file.writelines(pieces([array._view() for array in arrays], names))
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

@@ -1,11 +1,9 @@
 """Updates of weights by their gradients, as operations on arrays.
 
-Each reads `grad` and changes `weight`, or another array given as `out`, and its states in place, in
-one pass over the memory. `lr` is the learning rate, `wd` the weight decay; `grad` is multiplied by
-`rescale_grad` first, and then clipped to `[-clip_gradient, clip_gradient]` if that is more than 0.
-
-Those called `multi_` do so for several weights in one operation: a small weight's own operation
-takes longer to send than to compute.
+The functions of `actorflow.ndarray.updates` come here. Those called `multi_` update several weights
+in one operation: a small weight's own operation takes longer to send than to compute. `lr` is the
+learning rate, `wd` the weight decay; `grad` is multiplied by `rescale_grad` first, and then clipped
+to `[-clip_gradient, clip_gradient]` if that is more than 0.
 """
 
 from __future__ import annotations
@@ -21,126 +19,79 @@ from actorflow.errors import ContextError, DTypeError, ParameterError
 from actorflow.ndarray.core import ArrayCore
 from actorflow.ndarray.invoke import SMALL, check_out, make
 from actorflow.ndarray.kernels import quietly
+from actorflow.ndarray.random import stream
 from actorflow.ndarray.update_plan import Plan, find_plan
-from actorflow.ops import AdamUpdate, SGDMomUpdate, SGDUpdate, carve, described, room
+from actorflow.ops import SGDMomUpdate, SGDUpdate, carve, described, room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorflow.ndarray.array import NDArray
-    from actorflow.ops import Memory, Operator, Shape
+    from actorflow.ndarray.kernels import Draw
+    from actorflow.ops import Memory, Shape, WeightUpdate
 
-__all__ = [
-    "adam_update",
-    "multi_sgd_mom_update",
-    "multi_sgd_update",
-    "sgd_mom_update",
-    "sgd_update",
-]
+__all__ = ["multi_sgd_mom_update", "multi_sgd_update"]
 
-Step = tuple["Operator", tuple["NDArray", ...], "NDArray"]  # its arrays, and where the weight goes
+# A rule, its arrays, and where the weight goes.
+Step = tuple["WeightUpdate", tuple["NDArray", ...], "NDArray"]
 
 
-def sgd_update(
-    weight: NDArray,
-    grad: NDArray,
+def update(
+    kind: type[WeightUpdate],
+    arrays: tuple[NDArray, ...],
+    out: NDArray | None,
     lr: float,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    out: NDArray | None = None,
+    **more: float,
 ) -> NDArray:
-    """A step of gradient descent: `weight - lr * (grad + wd * weight)`.
+    """One step of one weight, as one operation.
 
     Args:
-      weight: of a floating type.
-      grad: of its shape and data type.
-      lr, wd, rescale_grad, clip_gradient: as said above.
-      out: where the result goes, usually `weight` itself; None for a new array.
+      kind: the rule.
+      arrays: weight, grad and the states.
+      out: where the weight goes; None for a new array.
+      lr, more: the rule's parameters.
 
     Raises:
       ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
+      TypeError: something is no array.
+      ValueError: what is written is not writable, or the memory of something else.
     """
-    operator = _operator(
-        SGDUpdate, lr=lr, wd=wd, rescale_grad=rescale_grad, clip_gradient=clip_gradient
-    )
-    return _update(operator, (weight, grad), out)
+    asked = (kind, *more.items())
+    if out is not None:
+        plan = find_plan(arrays, (out,), asked)
+        if plan is not None and plan.push(arrays, (lr,)):
+            return out
+    operator = _operator(kind, lr=lr, **more)
+    out = _check(operator, arrays, out)
+    _push(operator.name, [(operator, arrays, out)], asked)
+    return out
 
 
-def sgd_mom_update(
-    weight: NDArray,
-    grad: NDArray,
-    mom: NDArray,
-    lr: float,
-    momentum: float = 0.0,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    out: NDArray | None = None,
-) -> NDArray:
-    """A step with momentum: `mom = momentum * mom - lr * (grad + wd * weight)`, `weight + mom`.
+def update_each(
+    name: str,
+    kind: type[WeightUpdate],
+    data: Sequence[NDArray],
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    out: Sequence[NDArray] | None,
+    more: dict[str, float],
+) -> list[NDArray]:
+    """One step of several weights in one context, as one operation.
 
     Args:
-      weight: of a floating type.
-      grad: of its shape and data type.
-      mom: the last step, of the same shape and data type; is updated.
-      momentum: how much of it is taken again.
-      lr, wd, rescale_grad, clip_gradient: as said above.
-      out: where the result goes, usually `weight` itself; None for a new array.
+      name: what messages call it.
+      kind: the rule.
+      data: weight, grad and the states of one after the other.
+      lrs, wds: of each weight.
+      out: where each weight goes; None for new arrays.
+      more: the rule's other parameters, of all.
 
     Raises:
-      ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
+      ParameterError: the numbers of arrays, of `lrs` and so on differ.
+      ShapeError, DTypeError, ContextError: arrays do not fit.
+      ValueError: something that is written has memory in common with something else.
     """
-    operator = _operator(
-        SGDMomUpdate,
-        lr=lr,
-        wd=wd,
-        rescale_grad=rescale_grad,
-        clip_gradient=clip_gradient,
-        momentum=momentum,
-    )
-    return _update(operator, (weight, grad, mom), out)
-
-
-def adam_update(
-    weight: NDArray,
-    grad: NDArray,
-    mean: NDArray,
-    var: NDArray,
-    lr: float,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    out: NDArray | None = None,
-) -> NDArray:
-    """A step of Adam (Kingma and Ba 2015), whose bias is corrected in `lr`, if at all.
-
-    Args:
-      weight: of a floating type.
-      grad: of its shape and data type.
-      mean, var: the moments, of the same shape and data type; are updated.
-      beta1, beta2: how slowly they forget.
-      epsilon: what is added to the root of `var`.
-      lr, wd, rescale_grad, clip_gradient: as said above.
-      out: where the result goes, usually `weight` itself; None for a new array.
-
-    Raises:
-      ShapeError, DTypeError, ContextError, ParameterError: they do not fit.
-    """
-    operator = _operator(
-        AdamUpdate,
-        lr=lr,
-        wd=wd,
-        rescale_grad=rescale_grad,
-        clip_gradient=clip_gradient,
-        beta1=beta1,
-        beta2=beta2,
-        epsilon=epsilon,
-    )
-    return _update(operator, (weight, grad, mean, var), out)
+    return _multi(name, kind, data, lrs, wds, None, out, more)
 
 
 def multi_sgd_update(
@@ -198,7 +149,7 @@ def multi_sgd_mom_update(
     return _multi("multi_sgd_mom_update", SGDMomUpdate, data, lrs, wds, num_weights, out, more)
 
 
-def _operator(kind: type[Operator], **given: float) -> Operator:
+def _operator(kind: type[WeightUpdate], **given: float) -> WeightUpdate:
     """The operator with these parameters. Most programs ask for the same at each step."""
     if all(each.__class__ is float or each.__class__ is int for each in given.values()):
         # mypy does not know that a class can be looked up.
@@ -207,14 +158,14 @@ def _operator(kind: type[Operator], **given: float) -> Operator:
 
 
 @lru_cache(maxsize=256)
-def _known(kind: type[Operator], *given: tuple[str, float]) -> Operator:
+def _known(kind: type[WeightUpdate], *given: tuple[str, float]) -> WeightUpdate:
     return kind.of(**dict(given))
 
 
 def _multi(
     name: str,
-    kind: type[Operator],
-    data: tuple[NDArray, ...],
+    kind: type[WeightUpdate],
+    data: Sequence[NDArray],
     lrs: Sequence[float],
     wds: Sequence[float],
     num_weights: int | None,
@@ -233,16 +184,15 @@ def _multi(
             raise ParameterError(f"{name}: {what} has {got}, but {count} weights need {needs}")
     if not count:
         return []
-    asked = (name, *lrs, *wds, *more.values())
+    asked = (name, kind, *wds, *more.items())
     if out is not None:
         plan = find_plan(data, out, asked)
-        if plan is not None:
-            plan.push(data)
+        if plan is not None and plan.push(data, lrs):
             return list(out)
     steps: list[Step] = []
-    operators: dict[tuple[float, float], Operator] = {}
+    operators: dict[tuple[float, float], WeightUpdate] = {}
     for number, rates in enumerate(zip(lrs, wds, strict=True)):
-        arrays = data[number * each : number * each + each]
+        arrays = tuple(data[number * each : number * each + each])
         try:
             operator = operators.get(rates)
             if operator is None:
@@ -263,17 +213,7 @@ def _multi(
     return targets
 
 
-def _update(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None) -> NDArray:
-    plan = None if out is None else find_plan(arrays, (out,), (operator,))
-    if plan is not None and out is not None:
-        plan.push(arrays)
-        return out
-    out = _check(operator, arrays, out)
-    _push(operator.name, [(operator, arrays, out)], (operator,))
-    return out
-
-
-def _check(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray | None) -> NDArray:
+def _check(operator: WeightUpdate, arrays: tuple[NDArray, ...], out: NDArray | None) -> NDArray:
     """Raise unless the arrays fit; give the array for the result."""
     if out is arrays[0] and _plain(arrays):
         return out
@@ -348,8 +288,14 @@ def _push(name: str, steps: Sequence[Step], asked: tuple[object, ...]) -> None:
         updates += [each._resource for each in arrays[len(operator.inputs) :]]
         touched += len(arrays) * out._size * out._block.dtype.itemsize
     quick = touched < SMALL
-    current_engine().push(
-        partial(quietly, _run, steps),
+    engine = current_engine()
+    draws = None
+    if steps[0][0].draws:
+        source = stream(steps[0][2]._block.context)
+        draws = [source.draw() for _ in steps]
+        reads.append(source.resource(engine))
+    engine.push(
+        partial(quietly, _run, steps, draws),
         reads=tuple(reads),
         writes=tuple(writes),
         updates=tuple(updates),
@@ -357,12 +303,12 @@ def _push(name: str, steps: Sequence[Step], asked: tuple[object, ...]) -> None:
         name=name,
         quick=quick,
     )
-    if all(out is arrays[0] for _, arrays, out in steps):
+    if draws is None and all(out is arrays[0] for _, arrays, out in steps):
         again = [(operator, arrays) for operator, arrays, _ in steps]
         Plan(asked, name, again, tuple(reads), tuple(updates), quick=quick)
 
 
-def _refuse_overlaps(operator: Operator, arrays: tuple[NDArray, ...], out: NDArray) -> None:
+def _refuse_overlaps(operator: WeightUpdate, arrays: tuple[NDArray, ...], out: NDArray) -> None:
     """Raise if something that is written lies in the memory of something else.
 
     `out` may be the memory of `weight`, and `grad` that of both.
@@ -419,7 +365,7 @@ class _Scratch(threading.local):
         self.data: Memory = np.empty(0, np.uint8)
         self.known: dict[tuple[type, Shape, np.dtype[Any]], list[Memory]] = {}
 
-    def arrays(self, operator: Operator, shape: Shape, dtype: np.dtype[Any]) -> list[Memory]:
+    def arrays(self, operator: WeightUpdate, shape: Shape, dtype: np.dtype[Any]) -> list[Memory]:
         """What an update of such a weight works in, until the next call in this thread."""
         key = (operator.__class__, shape, dtype)
         found = self.known.get(key)
@@ -438,9 +384,10 @@ _KNOWN = 1000  # shapes that a thread remembers
 _scratch = _Scratch()
 
 
-def _run(steps: Sequence[Step]) -> None:
+def _run(steps: Sequence[Step], draws: Sequence[Draw] | None) -> None:
     arrays_for = _scratch.arrays
-    for operator, arrays, out in steps:
+    for number, (operator, arrays, out) in enumerate(steps):
         views = [each._view() for each in arrays]
         scratch = arrays_for(operator, out._shape, out._block.dtype)
-        operator.forward(*views, out._view(), *scratch)
+        last = () if draws is None else (draws[number](),)
+        operator.forward(*views, out._view(), *scratch, *last)

@@ -2,7 +2,8 @@
 
 A training loop does. To check eighteen arrays and to look up their memory takes longer than to
 update a small weight, so what has been checked once, and was asked for twice, is kept as a list of
-calls.
+calls. The learning rates may be others each time: they lie in arrays that the calls read, and that
+the operation fills before it makes them.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import numpy as np
 
 from actorflow.engine import current_engine
 from actorflow.ndarray.kernels import quietly
-from actorflow.ops import call_each, carve, room
+from actorflow.ops import call_each, carve, room, working_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorflow.engine import Accessible
     from actorflow.ndarray.array import NDArray
-    from actorflow.ops import Call, Operator
+    from actorflow.ops import Call, Memory, WeightUpdate
 
 __all__ = ["Plan", "find_plan"]
 
@@ -63,7 +64,7 @@ class Plan:
         self,
         asked: Key,
         name: str,
-        steps: Sequence[tuple[Operator, tuple[NDArray, ...]]],
+        steps: Sequence[tuple[WeightUpdate, tuple[NDArray, ...]]],
         reads: tuple[Accessible, ...],
         updates: tuple[Accessible, ...],
         *,
@@ -84,29 +85,41 @@ class Plan:
         self._name = name
         self._reads, self._updates, self._quick = reads, updates, quick
         self._device = data[0]._block.context.name
-        self._calls: list[Call] = []
+        self._written: tuple[list[Call], list[Memory]] | None = None
         first = id(data[0])
         self._data = [weakref.ref(each, lambda _: _known.pop(first, None)) for each in data]
         _known[first] = self
 
-    def push(self, data: Sequence[NDArray]) -> None:
-        """Push the operation once more.
+    def push(self, data: Sequence[NDArray], lrs: Sequence[float]) -> bool:
+        """Push the operation once more, unless a learning rate has to be looked at closely.
 
         Args:
           data: the arrays that it was made for.
+          lrs: the learning rate of each weight.
+
+        Returns:
+          Whether it was pushed.
         """
-        calls = self._calls or self._write_down(data)
+        for lr in lrs:
+            if not (lr.__class__ is float or lr.__class__ is int) or not lr >= 0:
+                return False
+        rates = [operator.rate(lr) for operator, lr in zip(self._operators, lrs, strict=True)]
+        calls, cells = self._written or self._write_down(data)
         current_engine().push(
-            partial(quietly, call_each, calls),
+            partial(quietly, _run, calls, cells, rates),
             reads=self._reads,
             updates=self._updates,
             device=self._device,
             name=self._name,
             quick=self._quick,
         )
+        return True
 
-    def _write_down(self, data: Sequence[NDArray]) -> list[Call]:
-        """The calls. Their working memory is their own: one operation runs after the other."""
+    def _write_down(self, data: Sequence[NDArray]) -> tuple[list[Call], list[Memory]]:
+        """The calls, and where they read the rates.
+
+        That and their working memory are their own: one operation runs after the other.
+        """
         each = len(data) // len(self._operators)
         groups = [data[start : start + each] for start in range(0, len(data), each)]
         wanted = [
@@ -115,8 +128,16 @@ class Plan:
         ]
         memory = np.empty(max(map(room, wanted)), np.uint8)
         calls: list[Call] = []
+        cells: list[Memory] = []
         for operator, arrays, scratch in zip(self._operators, groups, wanted, strict=True):
             views = [array._view() for array in arrays]
-            calls += operator.calls([*views, views[0], *carve(memory, scratch)])
-        self._calls = calls  # whole, since other threads may push the same
-        return calls
+            cells.append(np.zeros((), working_type(arrays[0]._block.dtype)))
+            calls += operator.noted([*views, views[0], *carve(memory, scratch)], cells[-1])
+        self._written = calls, cells  # at once, since other threads may push the same
+        return calls, cells
+
+
+def _run(calls: Sequence[Call], cells: Sequence[Memory], rates: Sequence[float]) -> None:
+    for cell, rate in zip(cells, rates, strict=True):
+        cell[()] = rate
+    call_each(calls)

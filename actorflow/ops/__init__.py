@@ -1,6 +1,13 @@
 """Operators: what they take, what they give and how they compute it. They know no engine."""
 
 from actorflow.ops.activation import Activation
+from actorflow.ops.adaptive import (
+    AdaDeltaUpdate,
+    AdaGradUpdate,
+    FtrlUpdate,
+    RMSPropAlexUpdate,
+    RMSPropUpdate,
+)
 from actorflow.ops.basic import (
     After,
     BlockGrad,
@@ -12,6 +19,7 @@ from actorflow.ops.basic import (
     ZerosLike,
 )
 from actorflow.ops.batch_norm import BatchNorm
+from actorflow.ops.blocks import working_type
 from actorflow.ops.broadcast import (
     BroadcastAxis,
     BroadcastLike,
@@ -45,7 +53,7 @@ from actorflow.ops.loss import MakeLoss, SoftmaxOutput
 from actorflow.ops.lrn import LRN
 from actorflow.ops.operator import Call, Operator, call_each, shared
 from actorflow.ops.pooling import Pooling
-from actorflow.ops.random import Normal, RandInt, Shuffle, Uniform
+from actorflow.ops.random import Normal, Orthogonal, RandInt, Shuffle, Uniform
 from actorflow.ops.reduce import (
     ArgMax,
     ArgMaxChannel,
@@ -92,7 +100,15 @@ from actorflow.ops.types import (
     room,
 )
 from actorflow.ops.ufunc import Elementwise
-from actorflow.ops.update import AdamUpdate, SGDMomUpdate, SGDUpdate
+from actorflow.ops.update import (
+    AdamUpdate,
+    DCASGDUpdate,
+    NAGMomUpdate,
+    SGDMomUpdate,
+    SGDUpdate,
+    SGLDUpdate,
+    WeightUpdate,
+)
 from actorflow.ops.wording import described, meant
 
 __all__ = [
@@ -101,6 +117,8 @@ __all__ = [
     "LRN",
     "Activated",
     "Activation",
+    "AdaDeltaUpdate",
+    "AdaGradUpdate",
     "AdamUpdate",
     "After",
     "Arange",
@@ -124,6 +142,7 @@ __all__ = [
     "Copy",
     "CrossDeviceCopy",
     "Custom",
+    "DCASGDUpdate",
     "DTypeLike",
     "Deconvolution",
     "Definition",
@@ -137,6 +156,7 @@ __all__ = [
     "FillElement0Index",
     "Flatten",
     "Flip",
+    "FtrlUpdate",
     "Full",
     "FullyConnected",
     "Fused",
@@ -153,19 +173,24 @@ __all__ = [
     "Mean",
     "Memory",
     "Min",
+    "NAGMomUpdate",
     "Norm",
     "Normal",
     "OneHotEncode",
     "OnesLike",
     "Operator",
+    "Orthogonal",
     "Pooling",
     "Prod",
+    "RMSPropAlexUpdate",
+    "RMSPropUpdate",
     "RandInt",
     "Reduction",
     "Reshape",
     "ReshapeLike",
     "SGDMomUpdate",
     "SGDUpdate",
+    "SGLDUpdate",
     "Scalar",
     "SetItem",
     "Shape",
@@ -183,6 +208,7 @@ __all__ = [
     "Take",
     "Transpose",
     "Uniform",
+    "WeightUpdate",
     "WithScalar",
     "ZerosLike",
     "as_dtype",
@@ -209,4 +235,5 @@ __all__ = [
     "shared",
     "to_file",
     "widened",
+    "working_type",
 ]

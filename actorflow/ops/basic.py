@@ -25,7 +25,7 @@ __all__ = [
     "ZerosLike",
 ]
 
-_BLOCK: Final = 1 << 14  # elements of float16 that are added up at a time
+_BLOCK: Final = 1 << 14  # elements that are added up at a time
 
 
 class _Same(Operator):
@@ -178,15 +178,25 @@ class ElementWiseSum(Operator):
             np.copyto(output, parts[0])
         elif output.dtype == np.float16:
             _sum_halves([part.reshape(-1) for part in parts], output.reshape(-1))
-        else:
+        elif self.num_args == 2:
             np.add(parts[0], parts[1], output)
-            for part in parts[2:]:
-                np.add(output, part, output)
+        else:
+            _sum_blocks([part.reshape(-1) for part in parts], output.reshape(-1))
 
     def gradient(
         self, apply: Apply, inputs: Handles, outputs: Handles, out_grads: Handles
     ) -> Handles:
         return out_grads * self.num_args
+
+
+def _sum_blocks(parts: list[Memory], output: Memory) -> None:
+    """Block by block, so that what has been added up stays in the cache until the last one."""
+    for start in range(0, output.size, _BLOCK):
+        first, second, *rest = (part[start : start + _BLOCK] for part in parts)
+        target = output[start : start + _BLOCK]
+        np.add(first, second, target)
+        for part in rest:
+            np.add(target, part, target)
 
 
 def _sum_halves(parts: list[Memory], output: Memory) -> None:

@@ -8,6 +8,7 @@ import attrs
 
 from actorflow.ops import (
     activation,
+    adaptive,
     basic,
     batch_norm,
     broadcast,
@@ -138,6 +139,10 @@ CLASSES: Final[tuple[Row, ...]] = (
     _row(basic.ZerosLike, "zeros_like"),
     # Update rules
     _row(update.AdamUpdate, "adam_update"),
+    _row(adaptive.FtrlUpdate, "ftrl_update"),
+    _row(update.NAGMomUpdate, "nag_mom_update"),
+    _row(adaptive.RMSPropAlexUpdate, "rmspropalex_update"),
+    _row(adaptive.RMSPropUpdate, "rmsprop_update"),
     _row(update.SGDMomUpdate, "sgd_mom_update"),
     _row(update.SGDUpdate, "sgd_update"),
 )

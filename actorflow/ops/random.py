@@ -14,7 +14,7 @@ from actorflow.ops.types import is_floating
 if TYPE_CHECKING:
     from actorflow.ops.types import Memory, Shape
 
-__all__ = ["Normal", "RandInt", "Shuffle", "Uniform"]
+__all__ = ["Normal", "Orthogonal", "RandInt", "Shuffle", "Uniform"]
 
 
 @attrs.frozen
@@ -92,6 +92,31 @@ class Normal(_Floats):
         drawn = self._work(output)
         rng.standard_normal(dtype=drawn.dtype.type, out=drawn)
         self._finish(drawn, output, self.scale, self.loc)
+
+
+@attrs.frozen
+class Orthogonal(_Floats):
+    """A random matrix with orthogonal rows or columns; a row for each index on the first axis.
+
+    Attributes:
+      scale: the length of the rows, or of the columns if there are fewer of these.
+      normal: whether what it is made of is drawn from the normal distribution.
+    """
+
+    scale: float = 1.0
+    normal: bool = attrs.field(default=True, kw_only=True)
+
+    name = "orthogonal"
+
+    def forward(self, output: Memory, rng: np.random.Generator) -> None:
+        rows = output.shape[0]
+        columns = output.size // rows if rows else 0
+        size = (max(rows, columns), min(rows, columns))
+        drawn = rng.standard_normal(size) if self.normal else rng.uniform(-1, 1, size)
+        found, triangle = np.linalg.qr(drawn)
+        # Without this the signs would be those that the decomposition happens to choose.
+        found *= self.scale * np.where(triangle.diagonal() < 0, -1, 1)
+        output[...] = (found if rows >= columns else found.T).reshape(output.shape)
 
 
 @attrs.frozen

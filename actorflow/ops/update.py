@@ -6,12 +6,15 @@ remembered from step to step (momentum, moments) is a state, which every run wri
 declares to the engine that it reads `grad` and writes `weight` and the states.
 
 `grad` is first multiplied by `rescale_grad` (one over the batch, say) and then clipped.
+
+The learning rate is the one number that may be another at each step. So `step` is handed it, and
+`noted` gives calls that read it, each time they are made, from an array of no axes.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import numpy as np
@@ -28,23 +31,35 @@ if TYPE_CHECKING:
     from actorflow.ops.operator import Call
     from actorflow.ops.types import Memory, Shape
 
-__all__ = ["AdamUpdate", "SGDMomUpdate", "SGDUpdate"]
+__all__ = [
+    "AdamUpdate",
+    "DCASGDUpdate",
+    "NAGMomUpdate",
+    "SGDMomUpdate",
+    "SGDUpdate",
+    "SGLDUpdate",
+    "WeightUpdate",
+]
 
-_TEMPORARIES = 2
+_LAZY: Final = "for sparse gradients, which there are none of: no effect"
 
 
 @attrs.frozen
-class _Update(Operator):
-    """What all updates share: one shape and one data type for everything, and blocks."""
+class WeightUpdate(Operator):
+    """What all updates share: one shape and one data type for everything, and blocks.
+
+    Attributes:
+      temporaries: how many blocks `step` is given to work in.
+    """
 
     lr: float = number(least=0, doc="the learning rate")
-    wd: float = number(0, least=0, doc="weight decay: this times the weight is added to grad")
+    wd: float = number(0, least=0, doc="the weight decay")
     rescale_grad: float = number(1, doc="what grad is multiplied by")
     clip_gradient: float = number(-1, doc="clip grad to [-this, this]; 0 or less: do not")
-    lazy_update: bool = flag(True, doc="for sparse gradients, which there are none of: no effect")
 
     inputs = ("weight", "grad")
     inplace = (("weight", "output"),)
+    temporaries = 2
 
     def infer_shape(
         self, *shapes: Shape | None
@@ -64,25 +79,39 @@ class _Update(Operator):
         self, shapes: Sequence[Shape], dtypes: Sequence[np.dtype[Any]]
     ) -> tuple[tuple[Shape, np.dtype[Any]], ...]:
         written = 1 + len(self.auxiliary)
-        return space(prod(shapes[0]), (*dtypes, *dtypes[:written]), _TEMPORARIES)
+        return space(prod(shapes[0]), (*dtypes, *dtypes[:written]), self.temporaries)
 
     def forward(self, *arrays: Memory) -> None:
-        self._run(at_once, arrays)
+        self._run(at_once, arrays, self.rate(self.lr))
 
     def calls(self, arrays: list[Any]) -> list[Call]:
+        return self.noted(arrays, self.rate(self.lr))
+
+    def rate(self, lr: float) -> float:
+        """What `step` takes for the learning rate `lr`."""
+        return lr
+
+    def noted(self, arrays: list[Any], rate: float | Memory) -> list[Call]:
+        """The calls that compute it on certain arrays, again and again.
+
+        Args:
+          arrays: all that `forward` takes.
+          rate: what `rate` gives, or an array without axes, of the type computed in, that holds it
+            whenever the calls are made.
+        """
         if any(array.dtype != working_type(array.dtype) for array in arrays):
-            return super().calls(arrays)  # blocks of float16 are converted on the way
+            return [(self._run, (at_once, arrays, rate))]  # float16 is converted on the way
         notes = Notes()
-        self._run(notes, arrays)
+        self._run(notes, arrays, rate)
         return notes.calls
 
-    def _run(self, do: Do, arrays: Sequence[Memory]) -> None:
+    def _run(self, do: Do, arrays: Sequence[Memory], rate: float | Memory) -> None:
         states = len(self.auxiliary)
         reads, (output, *scratch) = arrays[: 2 + states], arrays[2 + states :]
-        run(partial(self.step, do), reads, (output, *reads[2:]), scratch)
+        run(partial(self.step, do, rate), reads, (output, *reads[2:]), scratch)
 
-    def step(self, do: Do, *blocks: Memory) -> None:
-        """Update blocks: weight, grad, the states, the new weight, the new states, two to use."""
+    def step(self, do: Do, rate: float | Memory, *blocks: Memory) -> None:
+        """Update blocks: weight, grad, the states, the new weight, the new states, some to use."""
         raise NotImplementedError
 
     def rescaled(self, do: Do, grad: Memory, room: Memory, *, clip: bool = True) -> Memory:
@@ -96,54 +125,172 @@ class _Update(Operator):
         clipped: Memory = do(np.ndarray.clip, grad, -bound, bound, room) if bound > 0 else grad
         return clipped
 
-    def slope(self, do: Do, weight: Memory, grad: Memory, one: Memory, two: Memory) -> Memory:
-        """`lr * (grad + wd * weight)`, in `two`."""
-        slope: Memory
-        if not self.wd and self.clip_gradient <= 0:
-            slope = do(np.multiply, grad, self.lr * self.rescale_grad, two)  # a pass less
-            return slope
-        grad = self.rescaled(do, grad, one)
+    def decayed(self, do: Do, weight: Memory, grad: Memory, one: Memory, two: Memory) -> Memory:
+        """The gradient, rescaled, with the decay of the weight, and clipped only then."""
+        grad = self.rescaled(do, grad, one, clip=False)
+        if self.wd:
+            do(np.multiply, weight, self.wd, two)
+            grad = do(np.add, grad, two, one)
+        return self.clipped(do, grad, one)
+
+    def averaged(
+        self, do: Do, kept: float, mean: Memory, grad: Memory, new: Memory, room: Memory
+    ) -> None:
+        """Fill `new` with `kept * mean + (1 - kept) * grad * grad`."""
+        do(np.multiply, mean, kept, new)
+        # Once more by the root: the square itself would overflow sooner.
+        do(np.multiply, grad, (1 - kept) ** 0.5, room)
+        do(np.square, room, room)
+        do(np.add, new, room, new)
+
+
+@attrs.frozen
+class _Descent(WeightUpdate):
+    """Updates along the gradient itself."""
+
+    def rate(self, lr: float) -> float:
+        return lr * self.rescale_grad if self._is_plain() else lr
+
+    def _is_plain(self) -> bool:
+        return not self.wd and self.clip_gradient <= 0
+
+    def slope(
+        self, do: Do, rate: float | Memory, weight: Memory, grad: Memory, one: Memory, two: Memory
+    ) -> None:
+        """Fill `two` with `lr * (grad + wd * weight)`."""
+        if not self._is_plain():
+            grad = self.rescaled(do, grad, one)
         if self.wd:
             # Added to the gradient, a decay counts that is less than the weight's last digit.
             do(np.multiply, weight, self.wd, two)
             grad = do(np.add, two, grad, two)
-        slope = do(np.multiply, grad, self.lr, two)
-        return slope
+        do(np.multiply, grad, rate, two)  # a plain rate rescales, too: a pass less
 
 
 @attrs.frozen
-class SGDUpdate(_Update):
+class SGDUpdate(_Descent):
     """A step of gradient descent: `weight - lr * (grad + wd * weight)`."""
+
+    lazy_update: bool = flag(True, doc=_LAZY)
 
     name = "sgd_update"
 
-    def step(self, do: Do, *blocks: Memory) -> None:
+    def step(self, do: Do, rate: float | Memory, *blocks: Memory) -> None:
         weight, grad, new, one, two = blocks
-        do(np.subtract, weight, self.slope(do, weight, grad, one, two), new)
+        self.slope(do, rate, weight, grad, one, two)
+        do(np.subtract, weight, two, new)
 
 
 @attrs.frozen
-class SGDMomUpdate(_Update):
+class SGDMomUpdate(_Descent):
     """A step of gradient descent with momentum (Polyak 1964).
 
     `mom = momentum * mom - lr * (grad + wd * weight)`, and the output is `weight + mom`.
     """
 
     momentum: float = number(0, doc="how much of the last step is taken again")
+    lazy_update: bool = flag(True, doc=_LAZY)
 
     name = "sgd_mom_update"
     auxiliary = ("mom",)
 
-    def step(self, do: Do, *blocks: Memory) -> None:
+    def step(self, do: Do, rate: float | Memory, *blocks: Memory) -> None:
         weight, grad, mom, new, new_mom, one, two = blocks
-        slope = self.slope(do, weight, grad, one, two)
+        self.slope(do, rate, weight, grad, one, two)
         do(np.multiply, mom, self.momentum, new_mom)
-        do(np.subtract, new_mom, slope, new_mom)
+        do(np.subtract, new_mom, two, new_mom)
         do(np.add, weight, new_mom, new)
 
 
 @attrs.frozen
-class AdamUpdate(_Update):
+class NAGMomUpdate(_Descent):
+    """A step with Nesterov's momentum (Nesterov 1983; Sutskever et al. 2013).
+
+    With `step = lr * (grad + wd * weight)`, `mom = momentum * mom - step`, and the output is
+    `weight + momentum * mom - step`: where the next momentum will have led already.
+    """
+
+    momentum: float = number(0, doc="how much of the last step is taken again")
+
+    name = "nag_mom_update"
+    auxiliary = ("mom",)
+
+    def step(self, do: Do, rate: float | Memory, *blocks: Memory) -> None:
+        weight, grad, mom, new, new_mom, one, two = blocks
+        self.slope(do, rate, weight, grad, one, two)
+        do(np.multiply, mom, self.momentum, new_mom)
+        do(np.subtract, new_mom, two, new_mom)
+        do(np.multiply, new_mom, self.momentum, one)
+        do(np.subtract, one, two, two)
+        do(np.add, weight, two, new)
+
+
+@attrs.frozen
+class SGLDUpdate(_Descent):
+    """A step of Langevin dynamics by gradients (Welling and Teh 2011), which samples a posterior.
+
+    The output is `weight - lr / 2 * (grad + wd * weight)`, and normal noise of variance `lr`.
+    """
+
+    name = "sgld_update"
+    draws = True
+
+    def forward(self, *arrays: Memory) -> None:
+        *_, rng = arrays
+        run(
+            partial(self._noisy, rng),
+            arrays[:2],
+            arrays[2:3],
+            arrays[3:-1],
+        )
+
+    def _noisy(self, rng: Any, *blocks: Memory) -> None:  # noqa: ANN401 -- a generator of NumPy's
+        weight, grad, new, one, two = blocks
+        self.slope(at_once, self.rate(self.lr), weight, grad, one, two)
+        np.multiply(two, 0.5, two)
+        rng.standard_normal(dtype=one.dtype, out=one)
+        np.multiply(one, self.lr**0.5, one)
+        np.subtract(one, two, two)
+        np.add(weight, two, new)
+
+    def calls(self, arrays: list[Any]) -> list[Call]:
+        return [(self.forward, tuple(arrays))]
+
+
+@attrs.frozen
+class DCASGDUpdate(WeightUpdate):
+    """A step of gradient descent that makes up for a delay (Zheng et al. 2016, arXiv 1609.08326).
+
+    `mom = momentum * mom - lr * (grad + wd * weight + lamda * grad**2 * (weight -
+    previous_weight))`; then `previous_weight` is `weight`, and the output `weight + mom`.
+    """
+
+    momentum: float = number(0, doc="how much of the last step is taken again")
+    lamda: float = number(0.04, doc="how much of the delay is made up for")
+
+    name = "dcasgd_update"
+    auxiliary = ("mom", "previous_weight")
+
+    def step(self, do: Do, rate: float | Memory, *blocks: Memory) -> None:
+        weight, grad, mom, previous, new, new_mom, new_previous, one, two = blocks
+        grad = self.rescaled(do, grad, one)
+        do(np.subtract, weight, previous, two)
+        do(np.multiply, two, grad, two)
+        do(np.multiply, two, grad, two)
+        do(np.multiply, two, self.lamda, two)
+        do(np.add, two, grad, two)
+        if self.wd:
+            do(np.multiply, weight, self.wd, one)
+            do(np.add, two, one, two)
+        do(np.multiply, two, rate, two)
+        do(np.multiply, mom, self.momentum, new_mom)
+        do(np.subtract, new_mom, two, new_mom)
+        do(np.copyto, new_previous, weight)
+        do(np.add, weight, new_mom, new)
+
+
+@attrs.frozen
+class AdamUpdate(WeightUpdate):
     """A step of Adam (Kingma and Ba 2015, arXiv 1412.6980), whose bias is corrected in `lr`.
 
     With `g = grad + wd * weight`, which is what is clipped here, `mean = beta1 * mean +
@@ -155,27 +302,20 @@ class AdamUpdate(_Update):
     beta1: float = number(0.9, least=0, most=1, doc="how slowly the mean forgets")
     beta2: float = number(0.999, least=0, most=1, doc="how slowly the mean of squares forgets")
     epsilon: float = number(1e-8, least=0, doc="what is added to the root, against division by 0")
+    lazy_update: bool = flag(True, doc=_LAZY)
 
     name = "adam_update"
     auxiliary = ("mean", "var")
 
-    def step(self, do: Do, *blocks: Memory) -> None:
+    def step(self, do: Do, rate: float | Memory, *blocks: Memory) -> None:
         weight, grad, mean, var, new, new_mean, new_var, one, two = blocks
-        grad = self.rescaled(do, grad, one, clip=False)
-        if self.wd:
-            do(np.multiply, weight, self.wd, two)
-            grad = do(np.add, grad, two, one)
-        grad = self.clipped(do, grad, one)
+        grad = self.decayed(do, weight, grad, one, two)
         do(np.multiply, mean, self.beta1, new_mean)
         do(np.multiply, grad, 1 - self.beta1, two)
         do(np.add, new_mean, two, new_mean)
-        do(np.multiply, var, self.beta2, new_var)
-        # Once more by the root: the square itself would overflow sooner.
-        do(np.multiply, grad, (1 - self.beta2) ** 0.5, two)
-        do(np.square, two, two)
-        do(np.add, new_var, two, new_var)
+        self.averaged(do, self.beta2, var, grad, new_var, two)
         do(np.sqrt, new_var, two)
         do(np.add, two, self.epsilon, two)
         do(np.divide, new_mean, two, two)
-        do(np.multiply, two, self.lr, two)
+        do(np.multiply, two, rate, two)
         do(np.subtract, weight, two, new)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -13,6 +13,7 @@ __all__ = [
     "AttrScope",
     "NameManager",
     "Prefix",
+    "SupportsDumps",
     "current_attributes",
     "current_name",
     "find_attribute",
@@ -22,6 +23,13 @@ __all__ = [
 
 _OWN: Final = ("shape", "dtype", "init", "storage_type", "profiler_scope")
 _MULTIPLIERS: Final = ("lr_mult", "wd_mult")
+
+
+class SupportsDumps(Protocol):
+    """What can be said as a text, such as an initializer."""
+
+    def dumps(self) -> str:
+        """The text."""
 
 
 class _Scope:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actorflow.executor import Executor
     from actorflow.ndarray import NDArray
     from actorflow.ops import DTypeLike, Shape
+    from actorflow.symbol.naming import SupportsDumps
 
 __all__ = ["Group", "Symbol", "Variable", "var"]
 
@@ -369,6 +370,7 @@ def Variable(  # noqa: N802 -- MXNet's name
     lr_mult: float | None = None,
     wd_mult: float | None = None,
     dtype: DTypeLike | None = None,
+    init: str | SupportsDumps | None = None,
 ) -> Symbol:
     """A symbol that stands for an array.
 
@@ -379,10 +381,11 @@ def Variable(  # noqa: N802 -- MXNet's name
         have it. A size of 0 is not known.
       lr_mult, wd_mult: multiply the learning rate and the weight decay of optimizers.
       dtype: the same for `infer_type`.
+      init: the initializer of this variable, whatever its name ends in; or its name.
 
     Raises:
-      TypeError: the name, or an attribute, is no text; the shape is not made of integers; or a
-        multiplier is no number.
+      TypeError: the name, or an attribute, is no text; the shape is not made of integers; a
+        multiplier is no number; or `init` is no initializer, or one that no text can say.
       ValueError: a size is negative.
       DTypeError: `dtype` is not supported.
     """
@@ -402,6 +405,11 @@ def Variable(  # noqa: N802 -- MXNet's name
     if dtype is not None:
         # As MXNet has it in files: a number.
         attributes["__dtype__"] = str(DTYPES.index(as_dtype(dtype, f"Variable: {name}")))
+    if init is not None:
+        if not isinstance(init, str) and not hasattr(init, "dumps"):
+            message = f"Variable: init of {name} has to be an initializer, got {described(init)}"
+            raise TypeError(message)
+        attributes["__init__"] = init if isinstance(init, str) else init.dumps()
     return Symbol((Entry(Node(None, name, (), attributes, capture_line()), 0),))
 
 

@@ -30,6 +30,10 @@ REQUIRED = {
     "SliceAxis": {"axis": "1", "begin": "0", "end": "2"},
     "SliceChannel": {"num_outputs": "2"},
     "AdamUpdate": {"lr": "0.1"},
+    "FtrlUpdate": {"lr": "0.1"},
+    "NAGMomUpdate": {"lr": "0.1"},
+    "RMSPropAlexUpdate": {"lr": "0.1"},
+    "RMSPropUpdate": {"lr": "0.1"},
     "SGDMomUpdate": {"lr": "0.1"},
     "SGDUpdate": {"lr": "0.1"},
 }
@@ -57,11 +61,13 @@ def test_every_operator_of_expressions_has_a_row():
         *("Custom", "Elementwise", "Full", "Operator", "Reduction", "WithScalar"),
         # Of arrays alone, or what gradients are made of.
         *("After", "Arange", "Assign", "Fill", "GetItem", "Normal", "OneHotEncode", "RandInt"),
-        *("SetItem", "Shuffle", "SumLike", "Uniform"),
+        *("Orthogonal", "SetItem", "Shuffle", "SumLike", "Uniform"),
         # What passes put in the place of others.
         *("Activated", "Constant", "Fused"),
         # Of executors.
         "CrossDeviceCopy",
+        # Rules that MXNet has no operator for, and what all rules share.
+        *("AdaDeltaUpdate", "AdaGradUpdate", "DCASGDUpdate", "SGLDUpdate", "WeightUpdate"),
     }
 
 

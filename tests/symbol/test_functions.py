@@ -16,7 +16,7 @@ from docs.symbol_tables import BINARY, MODULES, UNARY
 NO_FUNCTION = {
     # Of arrays alone, whose results have shapes that no expression knows.
     *("Arange", "Assign", "Fill", "GetItem", "Normal", "OneHotEncode", "RandInt", "SetItem"),
-    *("Shuffle", "Uniform"),
+    *("Orthogonal", "Shuffle", "Uniform"),
     # Its function is written by hand.
     "Custom",
     # What other operators are made of.
@@ -25,7 +25,9 @@ NO_FUNCTION = {
     # What passes put in the place of others.
     *("Activated", "Constant", "Fused"),
     # Optimizers apply them to arrays.
-    *("AdamUpdate", "SGDMomUpdate", "SGDUpdate"),
+    *("AdaDeltaUpdate", "AdaGradUpdate", "AdamUpdate", "DCASGDUpdate", "FtrlUpdate"),
+    *("NAGMomUpdate", "RMSPropAlexUpdate", "RMSPropUpdate", "SGDMomUpdate", "SGDUpdate"),
+    *("SGLDUpdate", "WeightUpdate"),
 }
 
 

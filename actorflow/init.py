@@ -1,0 +1,41 @@
+"""The same as `actorflow.initializer`: later MXNet's `mx.init`."""
+
+from actorflow.training.initializer import (
+    Bilinear,
+    Constant,
+    InitDesc,
+    Initializer,
+    Load,
+    LSTMBias,
+    Mixed,
+    MSRAPrelu,
+    Normal,
+    One,
+    Orthogonal,
+    Uniform,
+    Xavier,
+    Zero,
+    alias,
+    create,
+    register,
+)
+
+__all__ = [
+    "Bilinear",
+    "Constant",
+    "InitDesc",
+    "Initializer",
+    "LSTMBias",
+    "Load",
+    "MSRAPrelu",
+    "Mixed",
+    "Normal",
+    "One",
+    "Orthogonal",
+    "Uniform",
+    "Xavier",
+    "Zero",
+    "alias",
+    "create",
+    "register",
+]
