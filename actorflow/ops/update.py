@@ -41,6 +41,7 @@ __all__ = [
     "WeightUpdate",
 ]
 
+_SMALL: Final = 1e-6  # a factor of gradients
 _LAZY: Final = "for sparse gradients, which there are none of: no effect"
 
 
@@ -149,22 +150,29 @@ class _Descent(WeightUpdate):
     """Updates along the gradient itself."""
 
     def rate(self, lr: float) -> float:
-        return lr * self.rescale_grad if self._is_plain() else lr
+        return lr * self.rescale_grad if self._is_folded() else lr
 
-    def _is_plain(self) -> bool:
-        return not self.wd and self.clip_gradient <= 0
+    def _is_folded(self) -> bool:
+        """Whether the rate rescales, too, which is a pass less: nothing has to be clipped before.
+
+        What is very small is left alone, since the decay is divided by it.
+        """
+        return self.clip_gradient <= 0 and (not self.wd or abs(self.rescale_grad) > _SMALL)
 
     def slope(
         self, do: Do, rate: float | Memory, weight: Memory, grad: Memory, one: Memory, two: Memory
     ) -> None:
         """Fill `two` with `lr * (grad + wd * weight)`."""
-        if not self._is_plain():
+        decay = self.wd
+        if self._is_folded():
+            decay = decay and decay / self.rescale_grad
+        else:
             grad = self.rescaled(do, grad, one)
-        if self.wd:
+        if decay:
             # Added to the gradient, a decay counts that is less than the weight's last digit.
-            do(np.multiply, weight, self.wd, two)
+            do(np.multiply, weight, decay, two)
             grad = do(np.add, two, grad, two)
-        do(np.multiply, grad, rate, two)  # a plain rate rescales, too: a pass less
+        do(np.multiply, grad, rate, two)
 
 
 @attrs.frozen

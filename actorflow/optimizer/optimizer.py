@@ -18,12 +18,12 @@ from actorflow.optimizer.registry import (
     plain,
     refuse_unknown,
 )
+from actorflow.symbol import Symbol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actorflow.optimizer.schedule import LRScheduler
-    from actorflow.symbol import Symbol
 
 __all__ = ["Index", "Optimizer", "State", "create", "from_description", "register"]
 
@@ -62,7 +62,7 @@ class Optimizer:
 
     Raises:
       ParameterError: an argument is not valid, or unknown.
-      TypeError: `lr_scheduler` is none, or names are no names.
+      TypeError: `lr_scheduler` or `sym` is none, or names are no names.
     """
 
     registry: Final[Registry[Optimizer]] = Registry("optimizer")
@@ -92,6 +92,8 @@ class Optimizer:
         self.num_update = self.begin_num_update
         self._index_update_count: dict[Index, int] = {}
         self.idx2name = _named(who, param_idx2name, arg_names)
+        if sym is not None and not isinstance(sym, Symbol):
+            raise TypeError(f"{who}: sym needs a Symbol, got {sym!r}")
         self._attributes = {} if sym is None else sym.attr_dict()
         self.lr_mult: dict[Index, float] = {}
         self.wd_mult: dict[Index, float] = {}

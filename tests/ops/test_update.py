@@ -77,6 +77,13 @@ def test_a_decay_below_the_last_digit_counts():
     np.testing.assert_array_equal(new, np.array([1 - 2.0**-24, 1], "float32"))
 
 
+@pytest.mark.parametrize("rescale", [0, 1e-30, -2])
+def test_a_decay_beside_any_factor_of_the_gradient(rescale):
+    weight, grad = np.full(2, 4, "float32"), np.full(2, 8, "float32")
+    (new,) = eager.apply(SGDUpdate(lr=0.5, wd=0.5, rescale_grad=rescale), weight, grad)
+    np.testing.assert_allclose(new, 4 - 0.5 * (8 * rescale + 2))
+
+
 def test_updates_go_downhill():
     target = draw(5, seed=3)
     for op in (

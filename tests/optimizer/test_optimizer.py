@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import actorflow as af
 from actorflow import nd
@@ -265,6 +265,7 @@ names = st.sampled_from(["sgd", "adam", "rmsprop", "nobody"])
 arguments = st.dictionaries(st.sampled_from(["momentum", "wd", "lr_scheduler", "sym"]), json_like)
 
 
+@settings(max_examples=300)
 @given(
     st.one_of(
         json_like,
@@ -300,6 +301,7 @@ def test_whatever_comes_as_a_description_is_refused_or_taken(plain):
         (lambda: create("adam", beta1=1), ParameterError, "beta1 needs to be less than 1"),
         (lambda: create("rmsprop", centered=1), ParameterError, "centered needs True or False"),
         (lambda: create("sgd", param_idx2name={0: 1}), TypeError, "weights have names that are"),
+        (lambda: create("sgd", sym=[]), TypeError, "SGD: sym needs a Symbol, got"),
         (lambda: create("sgd", param_idx2name=3), TypeError, "param_idx2name needs a dictionary"),
         (
             lambda: create("sgd", param_idx2name={}, arg_names=[]),
