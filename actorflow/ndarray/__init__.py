@@ -8,7 +8,7 @@ from actorflow.ndarray.invoke import copy_into
 from actorflow.ndarray.kernels import quietly
 from actorflow.ndarray.params_format import dumps, loads
 from actorflow.ndarray.random import seed, stream
-from actorflow.ndarray.serialize import replace_file
+from actorflow.ndarray.replace_file import replace_file
 from actorflow.ndarray.update import update_each
 
 __all__ = [
