@@ -8,7 +8,8 @@ from actorflow.ndarray.invoke import copy_into
 from actorflow.ndarray.kernels import quietly
 from actorflow.ndarray.params_format import dumps, loads
 from actorflow.ndarray.random import draw_into, seed, stream
-from actorflow.ndarray.serialize import load, load_async, replace_file, save, save_async
+from actorflow.ndarray.replace_file import replace_file
+from actorflow.ndarray.serialize import load, load_async, save, save_async
 from actorflow.ndarray.update import update_each
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from actorflow.errors import WouldBlockError
 from actorflow.ndarray.array import NDArray
 from actorflow.ndarray.block import Block, host_memory
 from actorflow.ndarray.params_format import pieces, read, type_flag
+from actorflow.ndarray.replace_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actorflow.device import Context
     from actorflow.engine import Accessible, Engine
 
-__all__ = ["load", "load_async", "replace_file", "save", "save_async"]
+__all__ = ["load", "load_async", "save", "save_async"]
 
 Savable: TypeAlias = NDArray | Iterable[NDArray] | Mapping[str, NDArray]
 Loaded: TypeAlias = list[NDArray] | dict[str, NDArray]
@@ -146,34 +146,6 @@ def _write_file(path: Path, arrays: Sequence[NDArray], names: Sequence[str], giv
             raise
         # Its own file name, if it has one, is that of a draft that nobody knows of.
         raise OSError(error.errno, error.strerror, given) from error
-
-
-def replace_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """Write a file beside its place and move it there: it appears whole, or not at all.
-
-    Args:
-      path: its place.
-      chunks: what is in it, one behind the other.
-
-    Raises:
-      OSError: it cannot be written.
-    """
-    # Not by `tempfile`, whose files nobody else may read.
-    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with draft.open("xb") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # without it the new name may be lost with the power
-    finally:
-        os.close(folder)
 
 
 def _read_file(path: Path, context: Context) -> Loaded:
