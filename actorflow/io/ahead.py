@@ -236,9 +236,11 @@ class Ahead(Generic[T]):
         """As an operation: the next item, the end, or why there is none."""
         if self._stopped:
             return _Outcome(error=Ended())
+        if item.failed:
+            self._stopped = True
+            failed = item.failed[min(item.failed)]
+            return _Outcome(error=failed, traceback=failed.__traceback__)
         try:
-            if item.failed:
-                raise item.failed[min(item.failed)]
             return _Outcome(item.job.make())
         except StopIteration:
             self._stopped = True

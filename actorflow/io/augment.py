@@ -30,7 +30,6 @@ _HUE, _LIGHT, _SATURATION, _CONTRAST, _ILLUMINATION, _METHOD, _COUNT = range(8, 
 _STREAM: Final = 0x1A6E  # keeps these numbers apart from those that shuffle
 _BY_SIZES: Final = 9
 _BY_CHANCE: Final = 10
-_HLS_LIMITS: Final = (180, 255, 255)  # OpenCV's of 8 bits
 _SHIFT: Final = 11  # of 64 bits, 53 fill a double
 _UNIT: Final = 2.0**-53
 
@@ -108,10 +107,8 @@ class Augmenter:
     def _resized(self, pixels: Pixels, chances: Chances) -> Pixels:
         """The image with a shorter side of `resize` pixels."""
         side, (height, width) = self._options.resize, pixels.shape[:2]
-        if height > width:
-            size = side, side * height // width
-        else:
-            size = side * width // height, side
+        shorter = min(height, width)
+        size = side * width // shorter, side * height // shorter
         return self._scaled(pixels, size, chances)
 
     def _scaled(self, pixels: Pixels, size: tuple[int, int], chances: Chances) -> Pixels:
@@ -200,10 +197,10 @@ class Augmenter:
         """The image with another hue, lightness and saturation."""
         options, cv2 = self._options, self._cv2
         numbers = cv2.cvtColor(pixels, cv2.COLOR_RGB2HLS)
-        kinds = ((_HUE, options.random_h), (_LIGHT, options.random_l))
-        kinds = (*kinds, (_SATURATION, options.random_s))
+        hue, light = (_HUE, options.random_h, 180), (_LIGHT, options.random_l, 255)
+        saturation = _SATURATION, options.random_s, 255
         table = np.empty((256, 3), np.uint8)
-        for channel, ((which, most), limit) in enumerate(zip(kinds, _HLS_LIMITS, strict=True)):
+        for channel, (which, most, limit) in enumerate((hue, light, saturation)):
             change = int(_between(chances[which], -most, most))
             table[:, channel] = np.clip(np.arange(256) + change, 0, limit)
         recoloured: Pixels = cv2.cvtColor(cv2.LUT(numbers, table[None]), cv2.COLOR_HLS2RGB)

@@ -129,7 +129,8 @@ class Decoder:
         self, known: Known, record: bytes | memoryview
     ) -> tuple[Any, int, bytes | memoryview]:
         """Labels, number and encoded image of a record."""
-        header, encoded = unpack(record)
+        encoded: bytes | memoryview
+        header, encoded = unpack(memoryview(record))
         number = header.id
         label: Any = header.label
         if known.labels is not None:

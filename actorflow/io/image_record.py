@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
@@ -17,11 +18,11 @@ from actorflow.io.ahead import Ahead, Job, Step
 from actorflow.io.batch import DataBatch, DataDesc
 from actorflow.io.image_decoder import Decoder, Known, Labels, Picked
 from actorflow.io.image_mean import mean_image
-from actorflow.io.image_options import Augmentation, Size, make_augmentation
+from actorflow.io.image_options import Size, make_augmentation
 from actorflow.io.order import ROUND, Order, checked_integer
 from actorflow.io.reader import Read, Reader, Work
 from actorflow.io.state import State, counts
-from actorflow.recordio import find_places, opencv, open_source, read_list, read_places
+from actorflow.recordio import find_places, open_source, opencv, read_list, read_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -110,8 +111,8 @@ class ImageRecordIter(Reader):
     Raises:
       OSError: the file cannot be opened.
       MissingExtraError: OpenCV is missing; or a URL, and what it needs is not installed.
-      ParameterError: a parameter of `augmentation` is unknown, out of its range, or does not go with
-        another.
+      ParameterError: a parameter of `augmentation` is unknown, out of its range, or does not go
+        with another.
       ValueError: another argument is not of the kind given above.
 
     Damaged records and images are a `FormatError` of the batch that they are in, which names the
@@ -137,7 +138,7 @@ class ImageRecordIter(Reader):
         data_name: str = "data",
         label_name: str = "softmax_label",
         dtype: Any = "float32",  # noqa: ANN401 -- whatever NumPy takes for a data type
-        **augmentation: Any,  # noqa: ANN401 -- see above
+        **augmentation: Any,
     ) -> None:
         who = self._who
         super().__init__(batch_size, prefetch_buffer, {"epoch": 0, "skip": 0, "batch": 0})
@@ -267,7 +268,7 @@ class ImageRecordIter(Reader):
         steps = [Step(read, writes=(self._file, ready), nbytes=sum(nbytes))]
         shares = min(self._threads or current_engine().workers or 1, len(rows))
         borders = [len(rows) * i // shares for i in range(shares + 1)]
-        for first, behind in zip(borders, borders[1:], strict=False):
+        for first, behind in pairwise(borders):
             part = data[0][first:behind], label[0][first:behind]
             decode = partial(self._decode, known, raw, slice(first, behind), *part)
             steps.append(
@@ -284,9 +285,7 @@ class ImageRecordIter(Reader):
     def _read(self, known: Known, raw: _Raw) -> None:
         raw.records = read_places(self._source, known.places, raw.picked.rows, self._who)
 
-    def _decode(
-        self, known: Known, raw: _Raw, share: slice, data: NDArray, label: NDArray
-    ) -> None:
+    def _decode(self, known: Known, raw: _Raw, share: slice, data: NDArray, label: NDArray) -> None:
         if not raw.records:
             return  # reading has failed
         picked = Picked(raw.picked.rows[share], raw.picked.epochs[share])
@@ -345,7 +344,7 @@ def _shape(who: str, given: Iterable[int]) -> Size:
 
 
 def _data_type(who: str, given: Any) -> np.dtype[Any]:  # noqa: ANN401
-    dtype = np.dtype(given)
+    dtype: np.dtype[Any] = np.dtype(given)
     if dtype.name not in _DTYPES:
         raise ValueError(f"{who}: dtype is {dtype.name}; needs {' or '.join(_DTYPES)}")
     return dtype

@@ -1,4 +1,4 @@
-"""Where the records of a file lie, and reading any of them: for those who want them in any order."""
+"""Where the records of a file lie, and reading any of them, in any order."""
 
 from __future__ import annotations
 
