@@ -9,16 +9,20 @@ from actorflow.recordio import IRHeader, MXIndexedRecordIO, pack, pack_img
 def pixels_of(number, height=40, width=48):
     """An image like no other: smooth, so that JPEG keeps it nearly as it is."""
     y, x = np.mgrid[:height, :width]
-    planes = [np.sin((y + number * 3) / 7), np.cos((x - number) / 9), np.sin((x + y) / (5 + number))]
+    planes = [
+        np.sin((y + number * 3) / 7),
+        np.cos((x - number) / 9),
+        np.sin((x + y) / (5 + number)),
+    ]
     return ((np.stack(planes, axis=2) + 1) * 127).astype(np.uint8)
 
 
-def write(folder, count=7, img_fmt=".png", width=1, **size):
+def write(folder, count=7, img_fmt=".png", labels=1, **size):
     """A file of `count` images with ids 100, 101, ... and labels 0, 10, ...; and its index."""
     path = folder / "x.rec"
     with MXIndexedRecordIO(folder / "x.idx", path, "w") as writer:
         for number in range(count):
-            label = number * 10.0 if width == 1 else [number * 10.0 + i for i in range(width)]
+            label = number * 10.0 if labels == 1 else [number * 10.0 + i for i in range(labels)]
             header = IRHeader(0, label, 100 + number, 0)
             image = pixels_of(number, **size)
             quality = 3 if img_fmt == ".png" else 95
