@@ -210,12 +210,12 @@ def test_a_remote_file(engine, tmp_path):
     fsspec = pytest.importorskip("fsspec")
     path = write(tmp_path)
     for name in ("x.rec", "x.idx"):
-        with fsspec.open(f"memory://images/{name}", "wb") as file:
+        with fsspec.open(f"memory://photos/{name}", "wb") as file:
             file.write((tmp_path / name).read_bytes())
     with make(path) as local:
         expected = [taken(batch) for batch in local]
-    for index in (None, "memory://images/x.idx"):
-        with make("memory://images/x.rec", path_imgidx=index) as remote:
+    for index in (None, "memory://photos/x.idx"):
+        with make("memory://photos/x.rec", path_imgidx=index) as remote:
             assert [taken(batch) for batch in remote] == expected
 
 
@@ -285,9 +285,9 @@ def test_files_without_records(engine, tmp_path):
                 next(iterator)
             iterator.reset()
     (tmp_path / "bad.idx").write_text("0\t0\n1 8\n")
-    with make(path, path_imgidx=tmp_path / "bad.idx") as iterator:
-        with pytest.raises(FormatError, match=r"bad.idx, line 2 is '1 8'; needs a key, a tab"):
-            next(iterator)
+    iterator = make(path, path_imgidx=tmp_path / "bad.idx")
+    with iterator, pytest.raises(FormatError, match=r"bad.idx, line 2 is '1 8'; needs a key, a"):
+        next(iterator)
     with pytest.raises(FileNotFoundError):
         make(tmp_path / "none.rec")
 
