@@ -34,6 +34,10 @@ __all__ = ["ImageRecordIter"]
 
 _HEAD: Final = 1 << 16  # bytes whose checksum tells one file from another of the same length
 _MOST: Final = 2**62
+_START: Final = {"epoch": 0, "skip": 0, "batch": 0, "used": 0}
+"""A position: the epoch, how many of its first records the one before has used, the number of the
+batch, and how many records of the next epoch the batches before that have used."""
+
 _DTYPES: Final = ("float32", "uint8")
 _CHANNELS: Final = (1, 3)
 _OWN: Final = (
@@ -141,7 +145,7 @@ class ImageRecordIter(Reader):
         **augmentation: Any,
     ) -> None:
         who = self._who
-        super().__init__(batch_size, prefetch_buffer, {"epoch": 0, "skip": 0, "batch": 0})
+        super().__init__(batch_size, prefetch_buffer, dict(_START))
         opencv(who)
         self._shape = _shape(who, data_shape)
         self._dtype = _data_type(who, dtype)
@@ -251,7 +255,8 @@ class ImageRecordIter(Reader):
         epochs = np.full(len(rows), epoch)
         if pad and self._round:
             epochs[-pad:] += 1
-        behind = {**position, "batch": number + 1}
+        used = -order.left(-skip, number + 1)
+        behind = {**position, "batch": number + 1, "used": used}
         raw = _Raw(Picked(rows, epochs), np.zeros(len(rows), np.int64))
         hand_over = partial(self._hand_over, raw, pad, behind)
         steps = partial(self._steps, known, raw)
@@ -300,16 +305,15 @@ class ImageRecordIter(Reader):
     # -- Positions ----------------------------------------------------------------------------
 
     def _next_epoch(self, position: State) -> State:
-        order = self._order
-        skip = 0 if order is None else -order.left(-position["skip"], position["batch"])
-        return {"epoch": position["epoch"] + 1, "skip": skip, "batch": 0}
+        return {**_START, "epoch": position["epoch"] + 1, "skip": position["used"]}
 
     def _check_position(self, position: State) -> State:
-        found = counts(self._who, position, epoch=_MOST, skip=_MOST, batch=_MOST)
         order = self._order
-        if order is None:  # how many records there are is found out later
+        # How many records there are may be found out later; there are at most as many as bytes.
+        most = self._head[0] if order is None else order.count - 1
+        found = counts(self._who, position, epoch=_MOST, skip=most, batch=_MOST, used=most)
+        if order is None:
             return found
-        found = counts(self._who, position, epoch=_MOST, skip=order.count - 1, batch=_MOST)
         return found | counts(self._who, position, batch=order.batches(-found["skip"]))
 
     def _identity(self) -> State:

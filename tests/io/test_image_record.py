@@ -185,6 +185,29 @@ def test_resume_at_every_point(engine, tmp_path, round_batch):
         other.load_state_dict(json.loads(states[0][1]))
 
 
+def test_a_state_is_of_use_before_anything_is_read(tmp_path):
+    path = write(tmp_path)
+    with af.Engine(engine_type="naive"), make(path, 4) as iterator, make(path, 4) as other:
+        list(iterator)
+        other.load_state_dict(iterator.state_dict())
+        other.reset()
+        iterator.reset()
+        assert ids(other) == ids(iterator) == [101, 102, 103, 104, 105, 106]
+
+
+@pytest.mark.parametrize("wrong", [{"batch": 4}, {"skip": 7}, {"used": -1}, {"epoch": None}])
+def test_wrong_positions(tmp_path, wrong):
+    path = write(tmp_path)
+    with af.Engine(engine_type="naive"), make(path) as iterator:
+        next(iterator)
+        state = iterator.state_dict()
+        state["position"] |= wrong
+        (name,) = wrong
+        with pytest.raises(FormatError, match=f"{name} is .* needs to be an integer from 0 to"):
+            iterator.load_state_dict(state)
+        assert next(iterator).index.tolist() == [103, 104, 105]
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_in_a_loop(tmp_path, loop):
     path = write(tmp_path)
