@@ -1,13 +1,15 @@
 """Images in record files: values, orders, parts, positions and damage."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 
 import actorflow as af
 from actorflow import io
-from actorflow.errors import FormatError, ParameterError
+from actorflow.errors import ActorflowError, FormatError, ParameterError
+from actorflow.io.image_decoder import Decoder
 from actorflow.recordio import ListEntry, write_list
 from tests.io._images import encoded, plain, write, write_raw
 from tests.io._sources import LOOPS
@@ -340,3 +342,43 @@ def test_wrong_arguments(tmp_path, options, message):
     path = write(tmp_path, count=1)
     with pytest.raises((ValueError, ParameterError), match=f"ImageRecordIter: .*{message}"):
         make(path, **options)
+
+
+def test_the_first_damage_of_a_batch_is_raised(engine, tmp_path):
+    images = [encoded(i) for i in range(6)]
+    images[1] = images[4] = b"no image"
+    path, offsets = write_raw(tmp_path, images)
+    with make(path, 6, preprocess_threads=3) as iterator:
+        with pytest.raises(FormatError, match=f"record 1: .*, offset {offsets[1]}:"):
+            next(iterator)
+
+
+@pytest.mark.parametrize(("threads", "ahead"), [(2, 0), (1, 1)])
+def test_decoders_work_side_by_side(tmp_path, monkeypatch, threads, ahead):
+    both = threading.Barrier(2)
+    fill = Decoder.fill
+
+    def wait_and_fill(*arguments):
+        both.wait(timeout=60)
+        fill(*arguments)
+
+    monkeypatch.setattr(Decoder, "fill", wait_and_fill)
+    path = write(tmp_path, count=6)
+    with af.Engine(workers=2):
+        with make(path, 3, preprocess_threads=threads, prefetch_buffer=ahead) as iterator:
+            assert [batch.index.tolist() for batch in iterator] == [
+                [100, 101, 102],
+                [103, 104, 105],
+            ]
+
+
+def test_closing_in_the_middle(engine, tmp_path):
+    iterator = make(write(tmp_path), 2)
+    next(iterator)
+    iterator.close()
+    iterator.close()
+    with pytest.raises(ActorflowError, match="it was closed"):
+        next(iterator)
+    engine.wait_all()
+    with pytest.raises(OSError, match="descriptor"):
+        iterator._source.read(0, 1)
