@@ -348,9 +348,10 @@ def test_the_first_damage_of_a_batch_is_raised(engine, tmp_path):
     images = [encoded(i) for i in range(6)]
     images[1] = images[4] = b"no image"
     path, offsets = write_raw(tmp_path, images)
-    with make(path, 6, preprocess_threads=3) as iterator:
-        with pytest.raises(FormatError, match=f"record 1: .*, offset {offsets[1]}:"):
-            next(iterator)
+    message = f"record 1: .*, offset {offsets[1]}:"
+    iterator = make(path, 6, preprocess_threads=3)
+    with iterator, pytest.raises(FormatError, match=message):
+        next(iterator)
 
 
 @pytest.mark.parametrize(("threads", "ahead"), [(2, 0), (1, 1)])
@@ -364,12 +365,9 @@ def test_decoders_work_side_by_side(tmp_path, monkeypatch, threads, ahead):
 
     monkeypatch.setattr(Decoder, "fill", wait_and_fill)
     path = write(tmp_path, count=6)
-    with af.Engine(workers=2):
-        with make(path, 3, preprocess_threads=threads, prefetch_buffer=ahead) as iterator:
-            assert [batch.index.tolist() for batch in iterator] == [
-                [100, 101, 102],
-                [103, 104, 105],
-            ]
+    options = {"preprocess_threads": threads, "prefetch_buffer": ahead}
+    with af.Engine(workers=2), make(path, 3, **options) as iterator:
+        assert ids(iterator) == list(range(100, 106))
 
 
 def test_closing_in_the_middle(engine, tmp_path):
