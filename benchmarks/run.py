@@ -14,6 +14,7 @@ NAMES = (
     "errors",
     "recordio",
     "kvstore_local",
+    "images",
 )
 
 

@@ -2,6 +2,7 @@
 
 from actorflow.io.batch import DataBatch, DataDesc
 from actorflow.io.csv_iter import CSVIter
+from actorflow.io.image_record import ImageRecordIter
 from actorflow.io.iterator import DataIter
 from actorflow.io.mnist import MNISTIter
 from actorflow.io.prefetch import PrefetchingIter
@@ -15,6 +16,7 @@ __all__ = [
     "DataBatch",
     "DataDesc",
     "DataIter",
+    "ImageRecordIter",
     "MNISTIter",
     "NDArrayIter",
     "PrefetchingIter",

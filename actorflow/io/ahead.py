@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
@@ -17,14 +18,33 @@ if TYPE_CHECKING:
 
     from actorflow.engine import Accessible, Engine, Operation
 
-__all__ = ["Ahead", "Ended", "Job", "quiet_after"]
+__all__ = ["Ahead", "Ended", "Job", "Step", "quiet_after"]
 
 T = TypeVar("T")
 
 
 @attrs.frozen
+class Step:
+    """An operation without which the item's cannot do: what `run` raises comes instead of the item.
+
+    If several steps of an item fail, the first one in the item's order counts, whichever ended
+    first.
+    """
+
+    run: Callable[[], object]
+    reads: Sequence[Accessible] = ()
+    writes: Sequence[Accessible] = ()
+    device: str = "io"
+    nbytes: int = 0
+
+
+@attrs.frozen
 class Job(Generic[T]):
-    """What one operation is to do: `make` gives the item, or raises StopIteration at the end."""
+    """What one operation is to do: `make` gives the item, or raises StopIteration at the end.
+
+    Before it come the `steps`, in this order. What each reads and writes says which of them may run
+    side by side.
+    """
 
     make: Callable[[], T]
     reads: Sequence[Accessible] = ()
@@ -32,6 +52,7 @@ class Job(Generic[T]):
     device: str = "io"
     nbytes: int = 0
     quick: bool = False
+    steps: Sequence[Step] = ()
 
 
 class Ended(Exception):  # noqa: N818 -- nothing is wrong
@@ -45,11 +66,38 @@ class _Outcome(Generic[T]):
     traceback: TracebackType | None = None
 
 
+@attrs.define
+class _Item(Generic[T]):
+    """One item under way.
+
+    Attributes:
+      job: how it is made.
+      operations: what was pushed for it: its steps so far, at last what gives it.
+      failed: by the number of the step, what went wrong; each is written by its own operation.
+    """
+
+    job: Job[T]
+    operations: list[Operation] = attrs.Factory(list)
+    failed: dict[int, Exception] = attrs.Factory(dict)
+
+    @property
+    def next(self) -> Step | Job[T]:
+        """What is to be pushed next."""
+        done = len(self.operations)
+        return self.job.steps[done] if done < len(self.job.steps) else self.job
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was pushed."""
+        return len(self.operations) > len(self.job.steps)
+
+
 class Ahead(Generic[T]):
     """The items of a source, in order, of which up to `depth` are made before they are asked for.
 
-    Operations of one source follow each other: each writes `chain`, which the source keeps for all
-    its life, so that one that still runs when the source is reset ends before the next begins.
+    Operations that give items follow each other: each writes `chain`, which the source keeps for
+    all its life, so that one that still runs when the source is reset ends before the next begins.
+    Their steps keep what order they declare.
     A source that fails does not fail the operation: an item that nobody comes to ask for has to
     fail silently, and the engine would report it.
 
@@ -70,8 +118,7 @@ class Ahead(Generic[T]):
         self._chain = chain
         self._depth = depth
         self._lock = threading.RLock()  # between asking and dropping
-        self._queue: deque[Operation] = deque()
-        self._job: Job[T] | None = None  # made, but not pushed: there was no room
+        self._queue: deque[_Item[T]] = deque()  # only the last one may be pushed in part
         self._over = False  # no further job is to be made
         self._stopped = False  # no further item is to be made; written by operations
 
@@ -130,43 +177,71 @@ class Ahead(Generic[T]):
         """Take back what has not started, and forget the rest."""
         with self._lock:
             self._stopped = self._over = True
-            for operation in self._queue:
-                operation.cancel()
+            for item in self._queue:
+                for operation in reversed(item.operations):
+                    operation.cancel()
             self._queue.clear()
 
-    def _wanted(self) -> Job[T] | None:
-        """The next job, if one more item is to be made."""
+    def _wanted(self) -> Step | Job[T] | None:
+        """What to push next, if one more item is to be made or the last one is not whole."""
         with self._lock:
+            if self._queue and not self._queue[-1].whole:
+                return self._queue[-1].next
             if self._over or len(self._queue) > self._depth:
                 return None
-            if self._job is None:
-                self._job = self._next_job()
-                self._over = self._job is None
-            return self._job
+            job = self._next_job()
+            if job is None:
+                self._over = True
+                return None
+            self._queue.append(_Item(job))
+            return self._queue[-1].next
 
     def _push(self) -> None:
         with self._lock:
-            job = self._job
-            if job is None:
+            if not self._queue or self._queue[-1].whole:
                 return  # another task has pushed it
-            operation = current_engine().push(
-                lambda: self._run(job),
-                reads=job.reads,
-                writes=(self._chain, *job.writes),
-                device=job.device,
-                name=self._who,
-                nbytes=job.nbytes,
-                quick=job.quick,
-            )
-            self._queue.append(operation)
-            self._job = None
+            item = self._queue[-1]
+            wanted = item.next
+            if isinstance(wanted, Step):
+                operation = current_engine().push(
+                    partial(self._run_step, item, len(item.operations), wanted),
+                    reads=wanted.reads,
+                    writes=wanted.writes,
+                    device=wanted.device,
+                    name=self._who,
+                    nbytes=wanted.nbytes,
+                )
+            else:
+                operation = current_engine().push(
+                    partial(self._run, item),
+                    reads=wanted.reads,
+                    writes=(self._chain, *wanted.writes),
+                    device=wanted.device,
+                    name=self._who,
+                    nbytes=wanted.nbytes,
+                    quick=wanted.quick,
+                )
+            item.operations.append(operation)
 
-    def _run(self, job: Job[T]) -> _Outcome[T]:
+    def _run_step(self, item: _Item[T], number: int, step: Step) -> None:
+        """As an operation: a step, unless the item is no longer wanted."""
+        if self._stopped:
+            return
+        try:
+            step.run()
+        except Exception as error:  # noqa: BLE001 -- user code ends here; `ready` raises it
+            item.failed[number] = error
+
+    def _run(self, item: _Item[T]) -> _Outcome[T]:
         """As an operation: the next item, the end, or why there is none."""
         if self._stopped:
             return _Outcome(error=Ended())
+        if item.failed:
+            self._stopped = True
+            failed = item.failed[min(item.failed)]
+            return _Outcome(error=failed, traceback=failed.__traceback__)
         try:
-            return _Outcome(job.make())
+            return _Outcome(item.job.make())
         except StopIteration:
             self._stopped = True
             return _Outcome(error=Ended())
@@ -178,7 +253,7 @@ class Ahead(Generic[T]):
         with self._lock:
             if not self._queue:
                 raise Ended
-            return self._queue[0]
+            return self._queue[0].operations[-1]
 
 
 def _item(outcome: _Outcome[T]) -> T:

@@ -8,11 +8,12 @@ from typing import Final, TypeAlias
 import attrs
 import numpy as np
 
-__all__ = ["LAST", "Order", "Rows", "checked_integer", "permutation"]
+__all__ = ["LAST", "ROUND", "Order", "Rows", "checked_integer", "permutation"]
 
 Rows: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 LAST: Final = ("pad", "discard", "roll_over")
+ROUND: Final = "round"
 
 
 def permutation(count: int, seed: int, *stream: int) -> Rows:
@@ -40,14 +41,16 @@ def checked_integer(who: str, name: str, value: object, least: int) -> int:
 class Order:
     """How rows are divided into batches.
 
-    An epoch begins with the `carried` rows that were left of the one before.
+    An epoch begins with the `carried` rows that were left of the one before. With `ROUND` it is the
+    other way: the last batch of an epoch is filled up with rows of the next, which then leaves them
+    out; there `carried` is how many these are, below 0.
 
     Attributes:
       count: how many rows there are.
       batch_size: rows of a batch.
       shuffle: whether each epoch has an order of its own.
       seed: of these orders.
-      last: what becomes of the rows that do not fill a batch: one of `LAST`.
+      last: what becomes of the rows that do not fill a batch: one of `LAST`, or `ROUND`.
     """
 
     count: int
@@ -59,18 +62,21 @@ class Order:
     def batches(self, carried: int) -> int:
         """How many batches an epoch has."""
         total = carried + self.count
-        return -(-total // self.batch_size) if self.last == "pad" else total // self.batch_size
+        rounded = self.last in {"pad", ROUND}
+        return -(-total // self.batch_size) if rounded else total // self.batch_size
 
     def left(self, carried: int, done: int) -> int:
         """How many rows the next epoch begins with, if this one was left after `done` batches."""
-        if self.last != "roll_over" or done < self.batches(carried):
+        if self.last not in {"roll_over", ROUND} or done < self.batches(carried):
             return 0
+        if self.last == ROUND:
+            return -((done * self.batch_size - carried - self.count) % self.count)
         return (carried + self.count) % self.batch_size
 
     def batch(self, epoch: int, carried: int, number: int) -> tuple[Rows, int]:
         """The rows of a batch, and how many at its end only fill it up.
 
-        These are the epoch's first rows again, as often as it takes.
+        These are the epoch's first rows again, as often as it takes; with `ROUND` the next one's.
         """
         start = number * self.batch_size
         places = np.arange(start, start + self.batch_size)
@@ -81,6 +87,9 @@ class Order:
         old = places[places < carried]
         if old.size:
             rows[: old.size] = _shuffled(self.count, self.seed, epoch - 1)[old - carried]
+        if pad and self.last == ROUND:
+            following = np.arange(pad) % self.count
+            rows[-pad:] = _shuffled(self.count, self.seed, epoch + 1)[following]
         return rows, pad
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actorflow.engine import Accessible
+    from actorflow.io.ahead import Step
     from actorflow.io.batch import DataBatch, DataDesc
 
 __all__ = ["Read", "Reader", "Work"]
@@ -35,12 +36,15 @@ class Work:
         behind it; runs as an operation that was granted the arrays.
       data, label: what the arrays look like.
       reads: arrays that it reads.
+      steps: given the same arrays, the operations that write them, if it takes several; `fill` then
+        runs behind all of these, and only reads.
     """
 
     fill: Callable[[list[NDArray], list[NDArray]], Read]
     data: Sequence[DataDesc]
     label: Sequence[DataDesc]
     reads: Sequence[Accessible] = ()
+    steps: Callable[[list[NDArray], list[NDArray]], Sequence[Step]] | None = None
 
 
 Read: TypeAlias = "tuple[DataBatch, State]"
@@ -110,11 +114,16 @@ class Reader(BatchIter, ABC):
     def _job(self, work: Work) -> Job[Read]:
         data = [empty(each.shape, dtype=each.dtype) for each in work.data]
         label = [empty(each.shape, dtype=each.dtype) for each in work.label]
+        fill = partial(work.fill, data, label)
+        held = [each.resource for each in (*data, *label)]
+        if work.steps is not None:
+            steps = work.steps(data, label)
+            return Job(fill, reads=held, device="cpu(0)", quick=True, steps=steps)
         nbytes = sum(each.nbytes for each in (*data, *label))
         return Job(
-            partial(work.fill, data, label),
+            fill,
             reads=work.reads,
-            writes=[each.resource for each in (*data, *label)],
+            writes=held,
             device=self._device,
             nbytes=nbytes,
             quick=nbytes < _QUICK and self._device != "io",
@@ -163,4 +172,8 @@ class Reader(BatchIter, ABC):
         if not self._closed:
             self._closed = True
             self._drop_ahead()
-            quiet_after(self._chain, self._release, self._who)
+            quiet_after(self._last_reads(), self._release, self._who)
+
+    def _last_reads(self) -> Resource:
+        """What all operations write that read from what `_release` gives back."""
+        return self._chain

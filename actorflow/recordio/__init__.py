@@ -13,6 +13,7 @@ from actorflow.recordio.images import (
 )
 from actorflow.recordio.indexed import MXIndexedRecordIO
 from actorflow.recordio.lists import ListEntry, read_list, write_list
+from actorflow.recordio.places import Places, find_places, read_places
 from actorflow.recordio.reading import Lost, part_range
 from actorflow.recordio.storage import open_source, read_all
 
@@ -23,8 +24,10 @@ __all__ = [
     "Lost",
     "MXIndexedRecordIO",
     "MXRecordIO",
+    "Places",
     "decode_image",
     "encode_image",
+    "find_places",
     "image_size",
     "open_source",
     "opencv",
@@ -33,6 +36,7 @@ __all__ = [
     "part_range",
     "read_all",
     "read_list",
+    "read_places",
     "unpack",
     "unpack_img",
     "write_list",

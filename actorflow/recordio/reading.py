@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
     from actorflow.recordio.storage import Source
 
-__all__ = ["Lost", "Scan", "end_of_records", "next_record", "part_range", "read_record"]
+__all__ = [
+    "Lost",
+    "Scan",
+    "end_of_records",
+    "next_record",
+    "part_borders",
+    "part_range",
+    "read_record",
+    "split_word",
+]
 
 _HEADER_NBYTES: Final = HEADER.size
 _LENGTH_BITS: Final = 29
@@ -88,7 +97,7 @@ def next_record(source: Source, offset: int) -> int:
         block = source.read(offset, source.block_nbytes)
         found = aligned_magic(block)
         while 0 <= found <= len(block) - _HEADER_NBYTES:
-            length, kind = _unpack(HEADER.unpack_from(block, found)[1])
+            length, kind = split_word(HEADER.unpack_from(block, found)[1])
             fits = offset + found + _HEADER_NBYTES + length <= size
             if kind in {WHOLE, FIRST} and fits:
                 return offset + found
@@ -120,22 +129,32 @@ def part_range(uri: str | os.PathLike[str], part_index: int, num_parts: int) -> 
       OSError: the file cannot be read.
       MissingExtraError: `uri` is a URL, and fsspec is missing.
     """
+    _check_part(part_index, num_parts)
+    source = open_source(_text(uri))
+    try:
+        return part_borders(source, part_index, num_parts)
+    finally:
+        source.close()
+
+
+def part_borders(source: Source, part_index: int, num_parts: int) -> tuple[int, int]:
+    """Do like `part_range` with a file that is open."""
+    _check_part(part_index, num_parts)
+    size = source.size()
+    step = padded(-(-size // num_parts))
+    begin, end = (min(step * index, size) for index in (part_index, part_index + 1))
+    return (
+        0 if begin == 0 else next_record(source, begin),
+        size if end == size else next_record(source, end),
+    )
+
+
+def _check_part(part_index: int, num_parts: int) -> None:
     if num_parts < 1 or not 0 <= part_index < num_parts:
         raise ValueError(
             f"part_range: part_index={part_index} of num_parts={num_parts}; needs num_parts >= 1 "
             "and a part_index from 0 to num_parts - 1"
         )
-    source = open_source(_text(uri))
-    try:
-        size = source.size()
-        step = padded(-(-size // num_parts))
-        begin, end = (min(step * index, size) for index in (part_index, part_index + 1))
-        return (
-            0 if begin == 0 else next_record(source, begin),
-            size if end == size else next_record(source, end),
-        )
-    finally:
-        source.close()
 
 
 def end_of_records(uri: str, who: str) -> int:
@@ -248,7 +267,7 @@ class Scan:
         several. What follows must be a part, the end of the file, or what a crash leaves there:
         less than a header, or zeros.
         """
-        _, kind = _unpack(HEADER.unpack(self.source.read(self.position, _HEADER_NBYTES))[1])
+        _, kind = split_word(HEADER.unpack(self.source.read(self.position, _HEADER_NBYTES))[1])
         if kind == WHOLE and aligned_magic(payload) >= 0:
             return True
         follows = self.source.read(after, _HEADER_NBYTES)
@@ -288,7 +307,7 @@ class _Window:
             at = offset - self._start
             if at + _HEADER_NBYTES <= len(self._block):
                 magic, word = HEADER.unpack_from(self._block, at)
-                length, kind = _unpack(word)
+                length, kind = split_word(word)
                 begin = at + _HEADER_NBYTES
                 if magic == MAGIC and begin + padded(length) <= len(self._block):
                     end = offset + _HEADER_NBYTES + padded(length)
@@ -308,7 +327,7 @@ def _read_part(source: Source, offset: int, who: str) -> tuple[int, bytes, int]:
     if magic != MAGIC:
         what = f"no record begins here: {magic:#010x} instead of {MAGIC:#010x}"
         raise _error(who, source, offset, what)
-    length, kind = _unpack(word)
+    length, kind = split_word(word)
     if kind > LAST:
         raise _error(who, source, offset, f"a part of the unknown kind {kind}; needs 0 to 3")
     begin, end = offset + _HEADER_NBYTES, offset + _HEADER_NBYTES + padded(length)
@@ -326,7 +345,7 @@ def _read_part(source: Source, offset: int, who: str) -> tuple[int, bytes, int]:
     return kind, have, end
 
 
-def _unpack(word: int) -> tuple[int, int]:
+def split_word(word: int) -> tuple[int, int]:
     """The length and the kind in a header's second word."""
     return word & MAX_LENGTH, word >> _LENGTH_BITS
 
