@@ -18,7 +18,11 @@ IMAGES = 2_000
 RECORDS = 6_000
 RECORD_NBYTES = 29_000
 READS = {"sequential": "one behind the other", "random": "by key, in any order"}
-PACKS = {"shrink": "640 x 427 to 256", "again": "256 x 256 encoded again"}
+PACKS = {
+    "shrink": "640 x 427 to 256",
+    "keep": "256 x 256 that stay so",
+    "again": "256 x 256 encoded again",
+}
 
 
 def write_records(folder: Path) -> None:

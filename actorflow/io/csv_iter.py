@@ -15,7 +15,7 @@ from actorflow.io.batch import DataBatch, DataDesc, Numbers
 from actorflow.io.order import checked_integer
 from actorflow.io.reader import Read, Reader, Work
 from actorflow.io.state import State, counts
-from actorflow.io.text import Lines, Place, parse
+from actorflow.io.text import Lines, Place
 from actorflow.recordio import open_source
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class CSVIter(Reader):
             done = self._read(cursor, done, index, values, labels)
         if pad:
             cursor.ended = True
-            if not self._round or not self._lines[0].take(cursor.data, 1)[0]:
+            if not self._round or not self._lines[0].has_more(cursor.data):
                 cursor.rewind()
         data[0]._data()[...] = values.reshape(self._desc.shape)
         label[0]._data()[...] = labels.reshape(self._label_desc.shape)
@@ -187,28 +187,24 @@ class CSVIter(Reader):
         labels: Numbers,
     ) -> int:
         """Fill rows from `done` on, as far as the files go; give how many are filled then."""
-        lines, behind = self._lines[0].take(cursor.data, len(index) - done)
-        end = done + len(lines)
-        if lines:
-            name = self._lines[0].name
-            values[done:end] = parse(self._who, name, lines, values.shape[1], self._dtype)
+        found, behind = self._lines[0].take(cursor.data, len(index) - done, self._dtype)
+        end = done + len(found)
+        values[done:end] = found
         if len(self._lines) > 1:
             # One more than there should be, where the data ends.
-            wanted = len(lines) + (end < len(index))
-            found, label_behind = self._lines[1].take(cursor.label, wanted)
-            if len(found) != len(lines):
-                row = cursor.row + min(len(found), len(lines))
-                few, many = ("label", "data") if len(found) < len(lines) else ("data", "label")
+            wanted = len(found) + (end < len(index))
+            given, label_behind = self._lines[1].take(cursor.label, wanted, self._dtype)
+            if len(given) != len(found):
+                row = cursor.row + min(len(given), len(found))
+                few, many = ("label", "data") if len(given) < len(found) else ("data", "label")
                 raise FormatError(
                     f"{self._who}: {many} has more rows than {few}, which ends after {row}: "
                     f"{self._lines[0].name} and {self._lines[1].name}"
                 )
-            if found:
-                name = self._lines[1].name
-                labels[done:end] = parse(self._who, name, found, labels.shape[1], self._dtype)
+            labels[done:end] = given
             cursor.label = label_behind
-        index[done:end] = np.arange(cursor.row, cursor.row + len(lines))
-        cursor.row += len(lines)
+        index[done:end] = np.arange(cursor.row, cursor.row + len(found))
+        cursor.row += len(found)
         cursor.data = behind
         return end
 

@@ -12,6 +12,7 @@ from actorflow.recordio.images import (
     unpack_img,
 )
 from actorflow.recordio.indexed import MXIndexedRecordIO
+from actorflow.recordio.jpeg import JpegHeader, read_jpeg
 from actorflow.recordio.lists import ListEntry, read_list, write_list
 from actorflow.recordio.reading import Lost, part_range
 from actorflow.recordio.storage import open_source, read_all
@@ -19,6 +20,7 @@ from actorflow.recordio.storage import open_source, read_all
 __all__ = [
     "MAX_PIXELS",
     "IRHeader",
+    "JpegHeader",
     "ListEntry",
     "Lost",
     "MXIndexedRecordIO",
@@ -32,6 +34,7 @@ __all__ = [
     "pack_img",
     "part_range",
     "read_all",
+    "read_jpeg",
     "read_list",
     "unpack",
     "unpack_img",

@@ -9,6 +9,7 @@ error.
 from __future__ import annotations
 
 import os
+import stat
 from typing import Any, Final, Protocol
 
 from actorflow.errors import MissingExtraError
@@ -63,7 +64,7 @@ class _LocalSource:
     def __init__(self, path: str) -> None:
         self.name = path
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        if os.path.isdir(path):  # noqa: PTH112 -- a path that is a str
+        if stat.S_ISDIR(os.fstat(self._descriptor).st_mode):
             self.close()
             raise IsADirectoryError(21, "is a folder; needs a file", path)
 
