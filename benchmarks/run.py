@@ -13,6 +13,7 @@ NAMES = (
     "import_time",
     "errors",
     "recordio",
+    "csv_files",
 )
 
 

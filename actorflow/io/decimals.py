@@ -1,6 +1,6 @@
 """Plain decimal numbers in text, parsed a whole text at a time.
 
-NumPy parses integers ten times as fast as numbers with a point. So the points are taken out, and each
+NumPy parses integers ten times as fast as numbers with a point. So points are taken out, and each
 integer is divided by the power of ten that its point stood for. Both are exact in float64 while the
 integer is below 2**53 and the power at most 22, so that the one division rounds correctly: the fast
 path of Clinger 1990, "How to read floating point numbers accurately".
@@ -37,7 +37,7 @@ def parse_plain(text: bytes, width: int, dtype: np.dtype[Any]) -> Numbers | None
       dtype: of the result.
 
     Returns:
-      None for what is no such text, or has anything but digits, points, signs and exponents: spaces,
+      None for what is no such text, or has more than digits, points, signs and exponents: spaces,
       blank lines, infinity. It may still be right, but takes longer to parse.
     """
     whole = dtype.kind in "iu"
@@ -97,7 +97,7 @@ def _together(text: bytes, codes: Numbers, ends: Numbers, *, whole: bool) -> Num
     integers = np.fromstring(text[:-1].translate(_TO_COMMAS, b"."), np.int64, sep=",")
     if whole:
         return integers
-    values = integers / _POWERS[np.minimum(places, _MOST_POWER)]
+    values: Numbers = integers / _POWERS[np.minimum(places, _MOST_POWER)]
     values[negative] = -np.abs(values[negative])  # there is no integer -0
     doubtful = (np.abs(integers) > _EXACT) | (places > _MOST_POWER) | (digits > _MOST_INTEGER)
     count = np.count_nonzero(doubtful)

@@ -53,9 +53,7 @@ class Lines:
         """The file's."""
         return self._source.name
 
-    def take(
-        self, place: Place, count: int, dtype: np.dtype[Any]
-    ) -> tuple[Numbers, Place]:
+    def take(self, place: Place, count: int, dtype: np.dtype[Any]) -> tuple[Numbers, Place]:
         """The numbers of up to `count` lines that are not blank, and the place behind them.
 
         They are an array of shape (lines, width).

@@ -10,7 +10,7 @@ import attrs
 from actorflow.errors import FormatError
 from actorflow.recordio.files import MXRecordIO
 from actorflow.recordio.reading import Lost, next_record, read_record
-from actorflow.recordio.storage import open_sink, open_source, read_all
+from actorflow.recordio.storage import can_go_on, open_sink, open_source, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -209,11 +209,11 @@ class MXIndexedRecordIO(MXRecordIO):
 
     def _end_of_records(self) -> int:
         """Read the index, and find where the last record that it has ends; 0 if there is none."""
-        if not os.path.exists(self.uri):  # noqa: PTH110 -- a path that is a str
+        if not can_go_on(self.uri):
             return 0
         source = open_source(self.uri)
         try:
-            if source.size() == 0 and not os.path.exists(self.idx_path):  # noqa: PTH110
+            if source.size() == 0 and not can_go_on(self.idx_path):
                 return 0
             self._read_index(source)
             end = 0

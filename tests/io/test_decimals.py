@@ -117,9 +117,7 @@ LINES = st.sampled_from(
 )
 def test_any_lines_in_any_steps(lines, block, sizes, end):
     source = Lines("CSVIter", Memory(b"\n".join(lines) + end, block), 2)
-    expected = [
-        [float(field) for field in line.split(b",")] for line in lines if line.strip()
-    ]
+    expected = [[float(field) for field in line.split(b",")] for line in lines if line.strip()]
     place, found, step = Place(), [], 0
     while source.has_more(place):
         size = sizes[step % len(sizes)]

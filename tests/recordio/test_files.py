@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import actorflow as af
-from actorflow.errors import FormatError, MissingExtraError
+from actorflow.errors import FormatError
 from actorflow.recordio import (
     IRHeader,
     MXIndexedRecordIO,
@@ -19,7 +19,6 @@ from actorflow.recordio import (
     read_list,
     unpack,
 )
-from actorflow.recordio.storage import open_sink
 
 RECORDS = [b"first", b"second", b"third"]
 
@@ -287,65 +286,6 @@ def test_a_killed_writer_loses_no_record_that_it_had_written(tmp_path):
         writer.write_idx(last, b"more")
     with MXIndexedRecordIO(idx, rec, "r") as reader:
         assert len(list(reader)) == len(reader.keys) == last + 1
-
-
-# -- Storage ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def memory():
-    """A URL of a folder in memory."""
-    import fsspec
-
-    yield "memory://recordio"
-    fsspec.filesystem("memory").store.clear()
-
-
-def test_any_url_of_fsspec(memory):
-    large = bytes(range(256)) * 1024
-    records = [*RECORDS, large, b"\x0a\x23\xd7\xce" * 3 + large]
-    with MXIndexedRecordIO(f"{memory}/x.idx", f"{memory}/x.rec", "w") as writer:
-        for key, record in enumerate(records):
-            writer.write_idx(key, record)
-        writer.sync()
-    with MXIndexedRecordIO(f"{memory}/x.idx", f"{memory}/x.rec", "r") as reader:
-        assert [reader.read_idx(key) for key in (4, 0, 3)] == [records[4], records[0], records[3]]
-        reader.reset()
-        assert list(reader) == records
-        assert list(pickle.loads(pickle.dumps(reader))) == records  # noqa: S301
-    found = []
-    for index in range(3):
-        begin, end = part_range(f"{memory}/x.rec", index, 3)
-        found += MXRecordIO(f"{memory}/x.rec", "r", begin=begin, end=end)
-    assert found == records
-
-
-def test_urls_say_what_is_wrong(memory):
-    import fsspec
-
-    with pytest.raises(FileNotFoundError):
-        MXRecordIO(f"{memory}/none.rec", "r")
-    with fsspec.open(f"{memory}/bad.rec", "wb") as stream:
-        stream.write(b"no records here")
-    with pytest.raises(FormatError, match=r"memory://recordio/bad\.rec, offset 0: no record"):
-        MXRecordIO(f"{memory}/bad.rec", "r").read()
-    with pytest.raises(OSError, match="cannot be appended to"):
-        open_sink(f"{memory}/bad.rec", 4)
-    with pytest.raises(IsADirectoryError):
-        MXRecordIO(memory, "r")
-
-
-def test_file_urls_are_paths(paths, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    assert list(MXRecordIO(f"file://{paths[1]}", "r")) == RECORDS
-
-
-def test_without_fsspec(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    complaint = r"s3://b/x.rec is a URL, which needs fsspec: pip install 'actorflow\[remote\]'"
-    for flag in "rw":
-        with pytest.raises(MissingExtraError, match=complaint):
-            MXRecordIO("s3://b/x.rec", flag)
 
 
 # -- Headers and lists -----------------------------------------------------------------------------
