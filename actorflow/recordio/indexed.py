@@ -62,6 +62,7 @@ class MXIndexedRecordIO(MXRecordIO):
         self.idx: dict[Any, int] = {}
         self.keys: list[Any] = []
         self._index_nbytes = 0  # how much of an older index is kept
+        self._furthest = 0  # the largest offset in it
         self._useless = 0  # lines of the index that were left out
         super().__init__(uri, flag, recover=recover)
 
@@ -75,7 +76,7 @@ class MXIndexedRecordIO(MXRecordIO):
         if self.is_open:
             return
         self.idx, self.keys = {}, []
-        self._useless = self._index_nbytes = 0
+        self._useless = self._index_nbytes = self._furthest = 0
         super().open()
         try:
             if self.flag == "r":
@@ -172,9 +173,10 @@ class MXIndexedRecordIO(MXRecordIO):
         """
         size = source.size()
         for number, line in enumerate(read_all(self.idx_path).splitlines(keepends=True), start=1):
-            if not line.strip():
-                continue
             torn = not line.endswith((b"\n", b"\r"))
+            if not line.strip():
+                self._index_nbytes += 0 if torn else len(line)
+                continue
             if torn and self.writable:
                 break
             try:
@@ -187,6 +189,7 @@ class MXIndexedRecordIO(MXRecordIO):
                 self._useless += 1
                 continue
             self._index_nbytes += len(line)
+            self._furthest = max(self._furthest, offset)
             self.idx[key] = offset
             self.keys.append(key)
 
@@ -218,7 +221,7 @@ class MXIndexedRecordIO(MXRecordIO):
             self._read_index(source)
             end = 0
             if self.keys:
-                end = read_record(source, self.idx[self.keys[-1]], f"{self._name}.open")[1]
+                end = read_record(source, self._furthest, f"{self._name}.open")[1]
             if next_record(source, end + 4) < source.size():
                 raise FormatError(
                     f"{self._name}.open: {self.uri} has records behind offset {end} that "
