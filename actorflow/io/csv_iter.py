@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
@@ -12,7 +13,7 @@ import numpy as np
 
 from actorflow.errors import FormatError
 from actorflow.io.batch import DataBatch, DataDesc, Numbers
-from actorflow.io.order import checked_integer
+from actorflow.io.order import checked_integer, checked_path
 from actorflow.io.reader import Read, Reader, Work
 from actorflow.io.state import State, counts
 from actorflow.io.text import Lines, Place
@@ -20,7 +21,6 @@ from actorflow.recordio import open_source
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
 
     from actorflow.ndarray import NDArray
     from actorflow.recordio.storage import Source
@@ -95,7 +95,7 @@ class CSVIter(Reader):
     Raises:
       OSError: a file cannot be opened.
       MissingExtraError: a URL, and what it needs is not installed.
-      ValueError: an argument is not of the kind given above.
+      ValueError, TypeError: an argument is not of the kind given above.
 
     A line that is not what it should be is a `FormatError` of the batch that it is in.
     """
@@ -116,16 +116,16 @@ class CSVIter(Reader):
     ) -> None:
         super().__init__(batch_size, prefetch_buffer, _START.position())
         self._round = bool(round_batch)
-        self._dtype = np.dtype(dtype)
+        self._dtype = _number_type(self._who, dtype)
         self._shape = _shape(self._who, "data_shape", data_shape)
         self._label_shape = _shape(self._who, "label_shape", label_shape)
         flat = () if self._label_shape == (1,) else self._label_shape
         self._desc = DataDesc(data_name, (self.batch_size, *self._shape), self._dtype)
         self._label_desc = DataDesc(label_name, (self.batch_size, *flat), self._dtype)
-        self._sources = [open_source(str(data_csv))]
+        self._sources = [open_source(checked_path(self._who, "data_csv", data_csv))]
         try:
             if label_csv is not None:
-                self._sources.append(open_source(str(label_csv)))
+                self._sources.append(open_source(checked_path(self._who, "label_csv", label_csv)))
             self._files = [
                 [each.size(), crc32(each.read(0, min(_HEAD, each.size())))]
                 for each in self._sources
@@ -239,5 +239,17 @@ def _close(sources: list[Source]) -> None:
         source.close()
 
 
+def _number_type(who: str, value: Any) -> np.dtype[Any]:  # noqa: ANN401 -- see above
+    try:
+        found: np.dtype[Any] = np.dtype(value)
+    except TypeError as error:
+        raise TypeError(f"{who}: dtype {value!r} is no data type") from error
+    if found.kind not in "iuf":
+        raise TypeError(f"{who}: dtype is {found}; needs integers or floating point numbers")
+    return found
+
+
 def _shape(who: str, name: str, value: Iterable[int]) -> tuple[int, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{who}: {name} must be a tuple of integers, got {value!r}")
     return tuple(checked_integer(who, name, each, 1) for each in value)

@@ -45,6 +45,7 @@ class Lines:
         self._source = source
         self._width = width
         self._longest = _LONGEST + _NUMBER * width
+        self._size = source.size()
         self._block = b""
         self._start = 0  # of the block in the file
 
@@ -146,6 +147,12 @@ class Lines:
             pieces.append(more)
             nbytes += len(more)
             offset += len(more)
+            if not more and offset < self._size:
+                # Half of a line may look like a whole one.
+                raise FormatError(
+                    f"{self._who}: {self.name} ends after {offset} bytes; needs the {self._size} "
+                    "that it had when it was opened"
+                )
             if not more or b"\n" in more:
                 break
             if nbytes > self._longest:

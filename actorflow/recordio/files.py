@@ -75,6 +75,10 @@ class MXRecordIO:
             raise ValueError(
                 f"{self._name}: recover, begin and end are for reading; flag is {flag!r}"
             )
+        if begin < 0 or (end is not None and end < begin):
+            raise ValueError(f"{self._name}: begin={begin}, end={end}; needs 0 <= begin <= end")
+        if not isinstance(uri, str | os.PathLike):
+            raise TypeError(f"{self._name}: uri is a {type(uri).__name__}; needs a path or a URL")
         self.uri = os.fspath(uri)
         self.flag = flag
         self.writable = flag != "r"

@@ -97,6 +97,8 @@ def read_jpeg(data: bytes | memoryview) -> JpegHeader:
       FormatError: something is not as it should be, or of a kind that is not plain: progressive,
         lossless, arithmetically coded, of 12 bits, or in several scans.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"read_jpeg: data is a {type(data).__name__}; needs bytes")
     whole = bytes(data)  # costs nothing if these are bytes
     if whole[:2] != _START:
         raise _wrong(0, "is no JPEG: its first bytes")

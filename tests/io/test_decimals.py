@@ -98,6 +98,9 @@ class Memory:
     def __init__(self, data, block_nbytes):
         self.data, self.block_nbytes = data, block_nbytes
 
+    def size(self):
+        return len(self.data)
+
     def read(self, offset, nbytes):
         return self.data[offset : offset + nbytes]
 

@@ -16,6 +16,7 @@ from actorflow.recordio import (
     MXRecordIO,
     pack,
     part_range,
+    read_jpeg,
     read_list,
     unpack,
 )
@@ -314,6 +315,29 @@ def test_headers():
 def test_headers_that_are_refused(header, error, complaint):
     with pytest.raises(error, match=complaint):
         pack(header, b"")
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda: pack(None, b""), "pack: header is None; needs an IRHeader"),
+        (lambda: pack((0, 1.0), b""), "pack: header is .*; needs an IRHeader"),
+        (lambda: pack((0, None, 1, 0), b""), "pack: label is None; needs a number"),
+        (lambda: pack((0, 1.0, 1, 0), "text"), "pack: s is a str; needs bytes"),
+        (lambda: unpack("text" * 10), "unpack: s is a str; needs bytes"),
+        (lambda: read_jpeg("text"), "read_jpeg: data is a str; needs bytes"),
+        (lambda: MXRecordIO(None, "r"), "MXRecordIO: uri is a NoneType; needs a path or a URL"),
+    ],
+)
+def test_what_is_of_the_wrong_type(call, complaint):
+    with pytest.raises(TypeError, match=complaint):
+        call()
+
+
+@pytest.mark.parametrize("wrong", [{"begin": -4}, {"begin": 8, "end": 4}])
+def test_a_range_that_there_is_not(paths, wrong):
+    with pytest.raises(ValueError, match="needs 0 <= begin <= end"):
+        MXRecordIO(paths[1], "r", **wrong)
 
 
 def test_lists(tmp_path):
