@@ -105,7 +105,7 @@ def pack_list(
       progress: whether to show a progress bar.
 
     Raises:
-      FormatError: the list is damaged, or has a number twice.
+      FormatError: the list is damaged or has a number twice, or no image could be read.
       OSError: the result cannot be written.
       MissingExtraError: OpenCV is missing.
     """
@@ -135,6 +135,11 @@ def pack_list(
                     skipped += 1
                 step()
         writer.sync()
+    if entries and skipped == len(entries):
+        # More likely a wrong folder than a wrong list: an older result stays.
+        raise FormatError(
+            f"{path}: none of its {skipped} images could be read: {stem}.rec not made"
+        )
     target.finish()
     print(f"{stem}.rec: {len(entries) - skipped} of {len(entries)} images", file=sys.stderr)
     return skipped
