@@ -15,6 +15,7 @@ NAMES = (
     "recordio",
     "kvstore_local",
     "images",
+    "csv_files",
 )
 
 

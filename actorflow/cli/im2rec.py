@@ -95,6 +95,7 @@ def _packing(parsed: argparse.Namespace) -> Packing:
         color=parsed.color,
         encoding=parsed.encoding,
         pass_through=parsed.pass_through,
+        reencode=parsed.reencode,
         pack_label=parsed.pack_label,
     )
 
@@ -141,7 +142,18 @@ def _add_list_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_record_options(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--pass-through", action="store_true", help="take the files as they are")
+    how = group.add_mutually_exclusive_group()
+    how.add_argument(
+        "--pass-through",
+        "--unchanged",
+        action="store_true",
+        help="take the files as they are, whatever they are",
+    )
+    how.add_argument(
+        "--reencode",
+        action="store_true",
+        help="encode every image again, also a JPEG that is already as the options ask for",
+    )
     add(
         "--resize",
         type=_not_negative,

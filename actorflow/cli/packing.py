@@ -21,6 +21,7 @@ import attrs
 from actorflow.cli.progress import progress_bar
 from actorflow.errors import FormatError
 from actorflow.recordio import (
+    MAX_PIXELS,
     IRHeader,
     ListEntry,
     MXIndexedRecordIO,
@@ -29,6 +30,7 @@ from actorflow.recordio import (
     opencv,
     pack,
     read_all,
+    read_jpeg,
     read_list,
 )
 
@@ -39,8 +41,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Packing", "make_record", "pack_list"]
 
-_WINDOW: Final = 8  # images per thread that may be waiting for the one before them
-_STATE_VERSION: Final = 1
+_COMPONENTS: Final = {1: (3,), 0: (1,), -1: (1, 3)}  # of a JPEG, by `Packing.color`
+_CHUNK: Final = (
+    4  # images that a thread makes at a time, since waking it takes as long as a small one
+)
+_WINDOW: Final = 2  # chunks per thread that may be waiting for the one before them
+_STATE_VERSION: Final = 2
 
 
 @attrs.frozen(kw_only=True)
@@ -54,6 +60,7 @@ class Packing:
     color: int = 1  # as `iscolor` of `decode_image`
     encoding: str = ".jpg"
     pass_through: bool = False
+    reencode: bool = False
     pack_label: bool = False
 
 
@@ -70,6 +77,8 @@ def make_record(entry: ListEntry, options: Packing) -> bytes:
     label = list(entry.labels) if several else entry.labels[0]
     header = IRHeader(0, label, entry.number, 0)
     if options.pass_through:
+        return pack(header, data)
+    if _fits_already(data, options):
         return pack(header, data)
     pixels = decode_image(data, options.color, min_side=options.resize)
     if options.center_crop:
@@ -96,7 +105,7 @@ def pack_list(
       progress: whether to show a progress bar.
 
     Raises:
-      FormatError: the list is damaged, or has a number twice.
+      FormatError: the list is damaged or has a number twice, or no image could be read.
       OSError: the result cannot be written.
       MissingExtraError: OpenCV is missing.
     """
@@ -126,6 +135,11 @@ def pack_list(
                     skipped += 1
                 step()
         writer.sync()
+    if entries and skipped == len(entries):
+        # More likely a wrong folder than a wrong list: an older result stays.
+        raise FormatError(
+            f"{path}: none of its {skipped} images could be read: {stem}.rec not made"
+        )
     target.finish()
     print(f"{stem}.rec: {len(entries) - skipped} of {len(entries)} images", file=sys.stderr)
     return skipped
@@ -148,27 +162,30 @@ def _records(
     entries: Sequence[ListEntry], options: Packing, threads: int
 ) -> Iterator[tuple[ListEntry, bytes | Exception]]:
     """Each line with its record, or with why it has none, in the order of the list."""
-    waiting: deque[tuple[ListEntry, Future[bytes | Exception]]] = deque()
+    waiting: deque[Future[list[tuple[ListEntry, bytes | Exception]]]] = deque()
     pool = ThreadPoolExecutor(threads, "im2rec")
     try:
-        for entry in entries:
+        for start in range(0, len(entries), _CHUNK):
             if len(waiting) == threads * _WINDOW:
-                first, future = waiting.popleft()
-                yield first, future.result()
-            waiting.append((entry, pool.submit(_attempt, entry, options)))
+                yield from waiting.popleft().result()
+            waiting.append(pool.submit(_attempt, entries[start : start + _CHUNK], options))
         while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
+            yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _attempt(entry: ListEntry, options: Packing) -> bytes | Exception:
-    """The record, or why this image has none; other errors end the run."""
-    try:
-        return make_record(entry, options)
-    except (FormatError, OSError) as error:
-        return error
+def _attempt(
+    entries: Sequence[ListEntry], options: Packing
+) -> list[tuple[ListEntry, bytes | Exception]]:
+    """The records, or why an image has none; other errors end the run."""
+    made: list[tuple[ListEntry, bytes | Exception]] = []
+    for entry in entries:
+        try:
+            made.append((entry, make_record(entry, options)))
+        except (FormatError, OSError) as error:
+            made.append((entry, error))
+    return made
 
 
 def _fingerprint(entries: Sequence[ListEntry], options: Packing, codec: str) -> str:
@@ -242,6 +259,29 @@ class _Target:
             raise FormatError(f"{self._idx_partial} does not fit the list")
         print(f"{self._rec}: goes on behind {done} of {len(entries)} images", file=sys.stderr)
         return writer, done
+
+
+def _fits_already(data: bytes, options: Packing) -> bool:
+    """Whether an image may be taken as it is, since encoding it again would only lose.
+
+    That is a plain JPEG, upright, of the colours and the size that are asked for, and not finer
+    than the quality that is. What `read_jpeg` does not take is for the decoder to judge.
+    """
+    if options.reencode or options.encoding != ".jpg":
+        return False
+    try:
+        found = read_jpeg(data)
+    except FormatError:
+        return False
+    side = min(found.height, found.width)
+    return (
+        found.components in _COMPONENTS[options.color]
+        and found.orientation == 1
+        and found.quality <= options.quality
+        and options.resize in {0, side}
+        and not (options.center_crop and found.height != found.width)
+        and found.height * found.width <= MAX_PIXELS
+    )
 
 
 def _center(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
@@ -12,15 +13,14 @@ import numpy as np
 
 from actorflow.errors import FormatError
 from actorflow.io.batch import DataBatch, DataDesc, Numbers
-from actorflow.io.order import checked_integer
+from actorflow.io.order import checked_integer, checked_path
 from actorflow.io.reader import Read, Reader, Work
 from actorflow.io.state import State, counts
-from actorflow.io.text import Lines, Place, parse
+from actorflow.io.text import Lines, Place
 from actorflow.recordio import open_source
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
 
     from actorflow.ndarray import NDArray
     from actorflow.recordio.storage import Source
@@ -95,7 +95,7 @@ class CSVIter(Reader):
     Raises:
       OSError: a file cannot be opened.
       MissingExtraError: a URL, and what it needs is not installed.
-      ValueError: an argument is not of the kind given above.
+      ValueError, TypeError: an argument is not of the kind given above.
 
     A line that is not what it should be is a `FormatError` of the batch that it is in.
     """
@@ -116,16 +116,16 @@ class CSVIter(Reader):
     ) -> None:
         super().__init__(batch_size, prefetch_buffer, _START.position())
         self._round = bool(round_batch)
-        self._dtype = np.dtype(dtype)
+        self._dtype = _number_type(self._who, dtype)
         self._shape = _shape(self._who, "data_shape", data_shape)
         self._label_shape = _shape(self._who, "label_shape", label_shape)
         flat = () if self._label_shape == (1,) else self._label_shape
         self._desc = DataDesc(data_name, (self.batch_size, *self._shape), self._dtype)
         self._label_desc = DataDesc(label_name, (self.batch_size, *flat), self._dtype)
-        self._sources = [open_source(str(data_csv))]
+        self._sources = [open_source(checked_path(self._who, "data_csv", data_csv))]
         try:
             if label_csv is not None:
-                self._sources.append(open_source(str(label_csv)))
+                self._sources.append(open_source(checked_path(self._who, "label_csv", label_csv)))
             self._files = [
                 [each.size(), crc32(each.read(0, min(_HEAD, each.size())))]
                 for each in self._sources
@@ -172,7 +172,7 @@ class CSVIter(Reader):
             done = self._read(cursor, done, index, values, labels)
         if pad:
             cursor.ended = True
-            if not self._round or not self._lines[0].take(cursor.data, 1)[0]:
+            if not self._round or not self._lines[0].has_more(cursor.data):
                 cursor.rewind()
         data[0]._data()[...] = values.reshape(self._desc.shape)
         label[0]._data()[...] = labels.reshape(self._label_desc.shape)
@@ -187,28 +187,24 @@ class CSVIter(Reader):
         labels: Numbers,
     ) -> int:
         """Fill rows from `done` on, as far as the files go; give how many are filled then."""
-        lines, behind = self._lines[0].take(cursor.data, len(index) - done)
-        end = done + len(lines)
-        if lines:
-            name = self._lines[0].name
-            values[done:end] = parse(self._who, name, lines, values.shape[1], self._dtype)
+        found, behind = self._lines[0].take(cursor.data, len(index) - done, self._dtype)
+        end = done + len(found)
+        values[done:end] = found
         if len(self._lines) > 1:
             # One more than there should be, where the data ends.
-            wanted = len(lines) + (end < len(index))
-            found, label_behind = self._lines[1].take(cursor.label, wanted)
-            if len(found) != len(lines):
-                row = cursor.row + min(len(found), len(lines))
-                few, many = ("label", "data") if len(found) < len(lines) else ("data", "label")
+            wanted = len(found) + (end < len(index))
+            given, label_behind = self._lines[1].take(cursor.label, wanted, self._dtype)
+            if len(given) != len(found):
+                row = cursor.row + min(len(given), len(found))
+                few, many = ("label", "data") if len(given) < len(found) else ("data", "label")
                 raise FormatError(
                     f"{self._who}: {many} has more rows than {few}, which ends after {row}: "
                     f"{self._lines[0].name} and {self._lines[1].name}"
                 )
-            if found:
-                name = self._lines[1].name
-                labels[done:end] = parse(self._who, name, found, labels.shape[1], self._dtype)
+            labels[done:end] = given
             cursor.label = label_behind
-        index[done:end] = np.arange(cursor.row, cursor.row + len(lines))
-        cursor.row += len(lines)
+        index[done:end] = np.arange(cursor.row, cursor.row + len(found))
+        cursor.row += len(found)
         cursor.data = behind
         return end
 
@@ -243,5 +239,17 @@ def _close(sources: list[Source]) -> None:
         source.close()
 
 
+def _number_type(who: str, value: Any) -> np.dtype[Any]:  # noqa: ANN401 -- see above
+    try:
+        found: np.dtype[Any] = np.dtype(value)
+    except TypeError as error:
+        raise TypeError(f"{who}: dtype {value!r} is no data type") from error
+    if found.kind not in "iuf":
+        raise TypeError(f"{who}: dtype is {found}; needs integers or floating point numbers")
+    return found
+
+
 def _shape(who: str, name: str, value: Iterable[int]) -> tuple[int, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{who}: {name} must be a tuple of integers, got {value!r}")
     return tuple(checked_integer(who, name, each, 1) for each in value)

@@ -10,7 +10,7 @@ import numpy as np
 from actorflow.errors import FormatError
 from actorflow.io.batch import DataDesc, Numbers
 from actorflow.io.idx import IdxFile
-from actorflow.io.order import Order, checked_integer
+from actorflow.io.order import Order, checked_integer, checked_path
 from actorflow.io.rows import RowReader
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ class MNISTIter(RowReader):
             raise ValueError(
                 f"{who}: part_index is {part_index}; num_parts {num_parts} needs it below that"
             )
-        self._images = IdxFile(who, str(image), 3)
+        self._images = IdxFile(who, checked_path(who, "image", image), 3)
         try:
-            self._labels = IdxFile(who, str(label), 1)
+            self._labels = IdxFile(who, checked_path(who, "label", label), 1)
         except BaseException:
             self._images.close()
             raise

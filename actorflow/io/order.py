@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import Final, TypeAlias
 
 import attrs
 import numpy as np
 
-__all__ = ["LAST", "ROUND", "Order", "Rows", "checked_integer", "permutation"]
+__all__ = [
+    "LAST",
+    "ROUND",
+    "Order",
+    "Rows",
+    "checked_integer",
+    "checked_path",
+    "permutation",
+]
 
 Rows: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -35,6 +44,17 @@ def checked_integer(who: str, name: str, value: object, least: int) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(f"{who}: {name} must be an integer of at least {least}, got {value!r}")
     return int(value)
+
+
+def checked_path(who: str, name: str, value: object) -> str:
+    """An argument that has to be a path or a URL, as text.
+
+    Raises:
+      TypeError: it is not.
+    """
+    if not isinstance(value, str | bytes | os.PathLike):
+        raise TypeError(f"{who}: {name} must be a path or a URL, got {value!r}")
+    return os.fsdecode(value)
 
 
 @attrs.frozen

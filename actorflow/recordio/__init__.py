@@ -12,6 +12,7 @@ from actorflow.recordio.images import (
     unpack_img,
 )
 from actorflow.recordio.indexed import MXIndexedRecordIO
+from actorflow.recordio.jpeg import JpegHeader, read_jpeg
 from actorflow.recordio.lists import ListEntry, read_list, write_list
 from actorflow.recordio.places import Places, find_places, read_places
 from actorflow.recordio.reading import Lost, part_range
@@ -20,6 +21,7 @@ from actorflow.recordio.storage import open_source, read_all
 __all__ = [
     "MAX_PIXELS",
     "IRHeader",
+    "JpegHeader",
     "ListEntry",
     "Lost",
     "MXIndexedRecordIO",
@@ -35,6 +37,7 @@ __all__ = [
     "pack_img",
     "part_range",
     "read_all",
+    "read_jpeg",
     "read_list",
     "read_places",
     "unpack",

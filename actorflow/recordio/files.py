@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from actorflow.recordio.framing import MAX_LENGTH, frame
 from actorflow.recordio.reading import Lost, Scan, end_of_records
-from actorflow.recordio.storage import open_sink, open_source
+from actorflow.recordio.storage import can_go_on, open_sink, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +75,10 @@ class MXRecordIO:
             raise ValueError(
                 f"{self._name}: recover, begin and end are for reading; flag is {flag!r}"
             )
+        if begin < 0 or (end is not None and end < begin):
+            raise ValueError(f"{self._name}: begin={begin}, end={end}; needs 0 <= begin <= end")
+        if not isinstance(uri, str | os.PathLike):
+            raise TypeError(f"{self._name}: uri is a {type(uri).__name__}; needs a path or a URL")
         self.uri = os.fspath(uri)
         self.flag = flag
         self.writable = flag != "r"
@@ -217,7 +221,7 @@ class MXRecordIO:
 
     def _end_of_records(self) -> int:
         """Where to go on writing: behind the last whole record."""
-        if not os.path.exists(self.uri):  # noqa: PTH110 -- a path that is a str
+        if not can_go_on(self.uri):
             return 0
         return end_of_records(self.uri, f"{self._name}.open")
 

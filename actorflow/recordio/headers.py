@@ -46,7 +46,15 @@ def pack(header: IRHeader | tuple[int, Label, int, int], s: bytes) -> bytes:
       ValueError: `id` or `id2` is not in its range.
       TypeError: `header` has a field of another type.
     """
-    _, label, number, second = header
+    try:
+        _, label, number, second = header
+    except (TypeError, ValueError) as error:
+        what = "needs an IRHeader, or its four fields as a tuple"
+        raise TypeError(f"pack: header is {header!r}; {what}") from error
+    if not isinstance(s, bytes | bytearray | memoryview):
+        raise TypeError(f"pack: s is a {type(s).__name__}; needs bytes")
+    if label is None:
+        raise TypeError("pack: label is None; needs a number or several")
     if isinstance(label, numbers.Real):
         flag, single, labels = 0, float(label), b""
     else:
@@ -77,6 +85,8 @@ def unpack(s: Data) -> tuple[IRHeader, Data]:
     Raises:
       FormatError: the record is shorter than its header says.
     """
+    if not isinstance(s, bytes | bytearray | memoryview):
+        raise TypeError(f"unpack: s is a {type(s).__name__}; needs bytes")
     if len(s) < _FORMAT.size:
         raise FormatError(
             f"unpack: a record of {len(s)} bytes; needs the {_FORMAT.size} of a header at least"

@@ -10,7 +10,7 @@ import attrs
 from actorflow.errors import FormatError
 from actorflow.recordio.files import MXRecordIO
 from actorflow.recordio.reading import Lost, next_record, read_record
-from actorflow.recordio.storage import open_sink, open_source, read_all
+from actorflow.recordio.storage import can_go_on, open_sink, open_source, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -62,6 +62,7 @@ class MXIndexedRecordIO(MXRecordIO):
         self.idx: dict[Any, int] = {}
         self.keys: list[Any] = []
         self._index_nbytes = 0  # how much of an older index is kept
+        self._furthest = 0  # the largest offset in it
         self._useless = 0  # lines of the index that were left out
         super().__init__(uri, flag, recover=recover)
 
@@ -75,7 +76,7 @@ class MXIndexedRecordIO(MXRecordIO):
         if self.is_open:
             return
         self.idx, self.keys = {}, []
-        self._useless = self._index_nbytes = 0
+        self._useless = self._index_nbytes = self._furthest = 0
         super().open()
         try:
             if self.flag == "r":
@@ -172,9 +173,10 @@ class MXIndexedRecordIO(MXRecordIO):
         """
         size = source.size()
         for number, line in enumerate(read_all(self.idx_path).splitlines(keepends=True), start=1):
-            if not line.strip():
-                continue
             torn = not line.endswith((b"\n", b"\r"))
+            if not line.strip():
+                self._index_nbytes += 0 if torn else len(line)
+                continue
             if torn and self.writable:
                 break
             try:
@@ -187,6 +189,7 @@ class MXIndexedRecordIO(MXRecordIO):
                 self._useless += 1
                 continue
             self._index_nbytes += len(line)
+            self._furthest = max(self._furthest, offset)
             self.idx[key] = offset
             self.keys.append(key)
 
@@ -209,16 +212,16 @@ class MXIndexedRecordIO(MXRecordIO):
 
     def _end_of_records(self) -> int:
         """Read the index, and find where the last record that it has ends; 0 if there is none."""
-        if not os.path.exists(self.uri):  # noqa: PTH110 -- a path that is a str
+        if not can_go_on(self.uri):
             return 0
         source = open_source(self.uri)
         try:
-            if source.size() == 0 and not os.path.exists(self.idx_path):  # noqa: PTH110
+            if source.size() == 0 and not can_go_on(self.idx_path):
                 return 0
             self._read_index(source)
             end = 0
             if self.keys:
-                end = read_record(source, self.idx[self.keys[-1]], f"{self._name}.open")[1]
+                end = read_record(source, self._furthest, f"{self._name}.open")[1]
             if next_record(source, end + 4) < source.size():
                 raise FormatError(
                     f"{self._name}.open: {self.uri} has records behind offset {end} that "

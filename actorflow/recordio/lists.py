@@ -6,11 +6,10 @@ A line is `number, tab, label, tab, (more labels, tab,) path`.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorflow.errors import FormatError
-from actorflow.recordio.storage import read_all
+from actorflow.recordio.storage import open_sink, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,6 +66,10 @@ def read_list(path: str | os.PathLike[str]) -> list[ListEntry]:
 def write_list(path: str | os.PathLike[str], entries: Iterable[ListEntry]) -> None:
     """Write a list that `read_list` and MXNet read.
 
+    Args:
+      path: a path, or a URL that fsspec opens.
+      entries: the lines.
+
     Raises:
       ValueError: a path has a tab or a line's end in it.
       OSError: the file cannot be written.
@@ -76,4 +79,8 @@ def write_list(path: str | os.PathLike[str], entries: Iterable[ListEntry]) -> No
         if any(sign in name for sign in "\t\r\n"):
             raise ValueError(f"write_list: the path {name!r} has a tab or a line's end in it")
         lines.append("\t".join([str(number), *(f"{label:f}" for label in labels), name]) + "\n")
-    Path(path).write_text("".join(lines), encoding="utf-8", newline="")
+    sink = open_sink(os.fspath(path))
+    try:
+        sink.write("".join(lines).encode())
+    finally:
+        sink.close()

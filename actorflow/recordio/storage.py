@@ -9,11 +9,12 @@ error.
 from __future__ import annotations
 
 import os
-from typing import Any, Final, Protocol
+import stat
+from typing import Final, Protocol
 
-from actorflow.errors import MissingExtraError
+from actorflow.recordio.remote import RemoteSink, RemoteSource, remote_exists
 
-__all__ = ["Sink", "Source", "open_sink", "open_source", "read_all"]
+__all__ = ["Sink", "Source", "can_go_on", "open_sink", "open_source", "read_all"]
 
 _LOCAL_PREFIX: Final = "file://"
 
@@ -63,7 +64,7 @@ class _LocalSource:
     def __init__(self, path: str) -> None:
         self.name = path
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        if os.path.isdir(path):  # noqa: PTH112 -- a path that is a str
+        if stat.S_ISDIR(os.fstat(self._descriptor).st_mode):
             self.close()
             raise IsADirectoryError(21, "is a folder; needs a file", path)
 
@@ -112,54 +113,6 @@ class _LocalSink:
             os.close(descriptor)
 
 
-class _RemoteSource:
-    block_nbytes = 2**22
-    guess_nbytes = 2**16  # one more byte costs less than one more request
-
-    def __init__(self, url: str) -> None:
-        self.name = url
-        self._system, self._path = _file_system(url)
-        found = self._system.info(self._path)
-        size = found.get("size")
-        if found.get("type") == "directory":
-            raise IsADirectoryError(21, "is a folder; needs a file", url)
-        if size is None:
-            raise OSError(29, "the server does not say how long the file is", url)
-        self._size = int(size)
-
-    def size(self) -> int:
-        return self._size
-
-    def read(self, offset: int, nbytes: int) -> bytes:
-        end = min(offset + nbytes, self._size)
-        if end <= offset:
-            return b""
-        return bytes(self._system.cat_file(self._path, start=offset, end=end))
-
-    def close(self) -> None:
-        """There is nothing to give back: each read is a request of its own."""
-
-
-class _RemoteSink:
-    def __init__(self, url: str, cut_at: int) -> None:
-        if cut_at:
-            raise OSError(95, "cannot be appended to; only a local file can", url)
-        self.name = url
-        self.position = 0
-        system, path = _file_system(url)
-        self._stream = system.open(path, "wb")
-
-    def write(self, data: bytes) -> None:
-        self._stream.write(data)
-        self.position += len(data)
-
-    def sync(self) -> None:
-        self._stream.flush()
-
-    def close(self) -> None:
-        self._stream.close()
-
-
 def open_source(uri: str) -> Source:
     """Open a path or an fsspec URL for reading.
 
@@ -168,7 +121,7 @@ def open_source(uri: str) -> Source:
       MissingExtraError: it is a URL, and fsspec, or what it needs for such URLs, is missing.
     """
     path = _local_path(uri)
-    return _RemoteSource(uri) if path is None else _LocalSource(path)
+    return RemoteSource(uri) if path is None else _LocalSource(path)
 
 
 def open_sink(uri: str, cut_at: int = 0) -> Sink:
@@ -179,7 +132,25 @@ def open_sink(uri: str, cut_at: int = 0) -> Sink:
       MissingExtraError: as with `open_source`.
     """
     path = _local_path(uri)
-    return _RemoteSink(uri, cut_at) if path is None else _LocalSink(path, cut_at)
+    if path is not None:
+        return _LocalSink(path, cut_at)
+    if cut_at:
+        raise OSError(95, "cannot be appended to; only a local file can", uri)
+    return RemoteSink(uri)
+
+
+def can_go_on(uri: str) -> bool:
+    """Whether there is a file at a path or an fsspec URL that may be appended to.
+
+    Raises:
+      OSError: there is one, but it is remote.
+    """
+    path = _local_path(uri)
+    if path is not None:
+        return os.path.exists(path)  # noqa: PTH110 -- a path that is a str
+    if remote_exists(uri):
+        raise OSError(95, "cannot be appended to; only a local file can", uri)
+    return False
 
 
 def read_all(uri: str) -> bytes:
@@ -195,17 +166,3 @@ def _local_path(uri: str) -> str | None:
     """The path of a local file; None if `uri` is another URL."""
     path = uri.removeprefix(_LOCAL_PREFIX)
     return None if "://" in path else path
-
-
-def _file_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of `url`, and the path in it."""
-    try:
-        from fsspec.core import url_to_fs  # noqa: PLC0415 -- an extra
-    except ImportError as error:
-        message = f"{url} is a URL, which needs fsspec: pip install 'actorflow[remote]'"
-        raise MissingExtraError(message) from error
-    try:
-        system, path = url_to_fs(url)
-    except ImportError as error:
-        raise MissingExtraError(f"{url}: fsspec says: {error}") from error
-    return system, str(path)

@@ -15,8 +15,8 @@ from actorflow.cli import main as command
 from actorflow.recordio import MXIndexedRecordIO, MXRecordIO
 from protocol import Clock, serve
 
-OPTIONS = {"shrink": ["--resize", "256"], "again": []}
-SOURCES = {"shrink": "large", "again": "small"}
+OPTIONS = {"shrink": ["--resize", "256"], "keep": [], "again": ["--reencode"]}
+SOURCES = {"shrink": "large", "keep": "small", "again": "small"}
 
 
 def sequential(folder: Path, clock: Clock) -> int:

@@ -49,7 +49,8 @@ def pack(folder: Path, source: str, clock: Clock) -> int:
 
 
 def main(folder: Path) -> None:
-    cases = {"shrink": partial(pack, folder, "large"), "again": partial(pack, folder, "small")}
+    again = partial(pack, folder, "small")  # Pillow has no other way
+    cases = {"shrink": partial(pack, folder, "large"), "keep": again, "again": again}
     serve(cases, f"Pillow {PIL.__version__}")
 
 

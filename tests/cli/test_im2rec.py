@@ -15,6 +15,8 @@ from actorflow.recordio import (
     MXIndexedRecordIO,
     MXRecordIO,
     decode_image,
+    encode_image,
+    image_size,
     read_list,
     unpack,
     unpack_img,
@@ -169,8 +171,78 @@ def test_quality_decides_the_size(tmp_path, tree):
     assert sum(map(len, low.values())) < sum(map(len, high.values()))
 
 
+def packed_one(tmp_path, image, *words):
+    """What the packer makes of one image."""
+    root = tmp_path / "one"
+    root.mkdir(exist_ok=True)
+    (root / "a.jpg").write_bytes(image)
+    return unpack(pack(tmp_path / "one_list", root, *words)[0])[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ([], True),
+        (["--quality", 90], True),
+        (["--quality", 89], False),
+        (["--reencode"], False),
+        (["--resize", 40], True),
+        (["--resize", 39], False),
+        (["--resize", 41], False),
+        (["--center-crop"], False),
+        (["--color", -1], True),
+        (["--color", 0], False),
+        (["--encoding", ".png"], False),
+    ],
+)
+def test_what_is_already_as_it_is_asked_for(tmp_path, words, kept):
+    image = encode_image(picture(1), 90)
+    made = packed_one(tmp_path, image, *words)
+    assert (made == image) == kept
+    if not kept:
+        assert image_size(made) == decode_image(made).shape[:2]
+
+
+def test_squares_and_grey_are_as_they_are_asked_for(tmp_path):
+    square = encode_image(picture(1, 40, 40), 90)
+    assert packed_one(tmp_path, square, "--center-crop", "--resize", 40) == square
+    grey = encode_image(picture(1)[:, :, 0], 90)
+    assert packed_one(tmp_path, grey, "--color", 0) == grey
+    assert packed_one(tmp_path, grey, "--color", -1) == grey
+    assert decode_image(packed_one(tmp_path, grey), -1).shape == (40, 60, 3)
+
+
+def test_an_image_that_a_camera_turned_is_upright(tmp_path):
+    body = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"
+    plain = encode_image(picture(1), 90)
+    turned = plain[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + plain[2:]
+    assert decode_image(turned).shape == (60, 40, 3)
+    made = packed_one(tmp_path, turned)
+    assert b"Exif" not in made
+    assert decode_image(made, -1).shape == (60, 40, 3)  # without being turned
+
+
+def test_what_no_decoder_takes_is_not_passed_on(tmp_path, capsys):
+    image = encode_image(picture(1), 90)
+    frame = image.index(b"\xff\xc0")
+    tall = image[: frame + 5] + b"\xff\xff\xff\xff" + image[frame + 9 :]
+    tables = image.replace(b"\xff\xdb\0\x43\0", b"\xff\xdb\0\x43\7")
+    root = tmp_path / "bad"
+    root.mkdir()
+    for number, bad in enumerate((image[:-2], image[:100], tall, tables)):
+        (root / f"{number}.jpg").write_bytes(bad)
+    assert run("--list", "--no-shuffle", tmp_path / "x", root) == 0
+    (tmp_path / "x.rec").write_bytes(b"an older result")
+    assert run(tmp_path / "x", root) == 2
+    told = capsys.readouterr().err
+    assert re.search(r"x\.lst: none of its 4 images could be read: .*x\.rec not made", told)
+    assert (tmp_path / "x.rec").read_bytes() == b"an older result"
+    assert "2.jpg: decode_image: an image of 65535 x 65535 pixels" in told
+
+
 def test_files_as_they_are(tmp_path, tree):
-    records = pack(tmp_path / "x", tree, "--pass-through")
+    records = pack(tmp_path / "x", tree, "--unchanged")  # as C++ calls it
+    assert pack(tmp_path / "y", tree, "--pass-through") == records
     for entry in read_list(tmp_path / "x.lst"):
         assert unpack(records[entry.number])[1] == (tree / entry.path).read_bytes()
 

@@ -104,6 +104,49 @@ def test_files_that_are_not_there(tmp_path):
         io.CSVIter(path, (0,))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"data_csv": None}, "CSVIter: data_csv must be a path or a URL, got None"),
+        ({"label_csv": 3}, "label_csv must be a path or a URL, got 3"),
+        ({"data_shape": 2}, "data_shape must be a tuple of integers, got 2"),
+        ({"data_shape": "2"}, "data_shape must be a tuple of integers, got '2'"),
+        ({"dtype": "foo"}, "dtype 'foo' is no data type"),
+        ({"dtype": "complex64"}, "dtype is complex64; needs integers or floating point numbers"),
+        ({"dtype": "U4"}, "dtype is <U4; needs"),
+    ],
+)
+def test_arguments_that_are_refused(tmp_path, arguments, complaint):
+    path = write(tmp_path, b"1,2\n")
+    with pytest.raises(TypeError, match=complaint):
+        io.CSVIter(**{"data_csv": path, "data_shape": (2,), **arguments})
+
+
+def test_a_file_that_is_cut_off_while_it_is_read(engine, tmp_path):
+    path = write(tmp_path, b"10,20\n" * 1000)
+    with io.CSVIter(path, (2,), batch_size=10, prefetch_buffer=0) as iterator:
+        iterator._sources[0].block_nbytes = 100
+        next(iterator)
+        with path.open("r+b") as stream:
+            stream.truncate(604)  # within a line, of which "10,2" is left
+        with pytest.raises(FormatError, match=r"a\.csv ends after 604 bytes; needs the 6000"):
+            contents(iterator)
+
+
+def test_a_file_that_is_deleted_while_it_is_read(engine, tmp_path):
+    path = write(tmp_path, b"1,2\n3,4\n")
+    with io.CSVIter(path, (2,)) as iterator:
+        path.unlink()
+        assert rows(iterator) == [[1, 2], [3, 4]]
+
+
+def test_two_iterators_of_one_file(engine, tmp_path):
+    path = write(tmp_path, b"1,2\n3,4\n5,6\n")
+    with io.CSVIter(path, (2,)) as one, io.CSVIter(path, (2,)) as other:
+        for left, right in zip(one, other, strict=True):
+            assert left.data[0].asnumpy().tolist() == right.data[0].asnumpy().tolist()
+
+
 def test_remote_files(engine):
     fsspec = pytest.importorskip("fsspec")
     with fsspec.open("memory://rows.csv", "wb") as file:

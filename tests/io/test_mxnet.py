@@ -28,7 +28,7 @@ def test_arrays(engine, name):
     _, last, size = name.split()
     expected = GOLDEN[name]
     if last == "roll_over":
-        # MXNet calls rows padding there that come in no other batch. We follow its first years.
+        # MXNet calls rows padding there that come in no other batch: see docs/design/io.md.
         expected = [[[*batch[:2], 0] for batch in epoch] for epoch in expected]
     iterator = io.NDArrayIter(FIVE, FIVE * 10, int(size), last_batch_handle=last)
     assert epochs(iterator) == expected

@@ -9,17 +9,17 @@ import sys
 import pytest
 
 import actorflow as af
-from actorflow.errors import FormatError, MissingExtraError
+from actorflow.errors import FormatError
 from actorflow.recordio import (
     IRHeader,
     MXIndexedRecordIO,
     MXRecordIO,
     pack,
     part_range,
+    read_jpeg,
     read_list,
     unpack,
 )
-from actorflow.recordio.storage import open_sink
 
 RECORDS = [b"first", b"second", b"third"]
 
@@ -289,65 +289,6 @@ def test_a_killed_writer_loses_no_record_that_it_had_written(tmp_path):
         assert len(list(reader)) == len(reader.keys) == last + 1
 
 
-# -- Storage ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def memory():
-    """A URL of a folder in memory."""
-    import fsspec
-
-    yield "memory://recordio"
-    fsspec.filesystem("memory").store.clear()
-
-
-def test_any_url_of_fsspec(memory):
-    large = bytes(range(256)) * 1024
-    records = [*RECORDS, large, b"\x0a\x23\xd7\xce" * 3 + large]
-    with MXIndexedRecordIO(f"{memory}/x.idx", f"{memory}/x.rec", "w") as writer:
-        for key, record in enumerate(records):
-            writer.write_idx(key, record)
-        writer.sync()
-    with MXIndexedRecordIO(f"{memory}/x.idx", f"{memory}/x.rec", "r") as reader:
-        assert [reader.read_idx(key) for key in (4, 0, 3)] == [records[4], records[0], records[3]]
-        reader.reset()
-        assert list(reader) == records
-        assert list(pickle.loads(pickle.dumps(reader))) == records  # noqa: S301
-    found = []
-    for index in range(3):
-        begin, end = part_range(f"{memory}/x.rec", index, 3)
-        found += MXRecordIO(f"{memory}/x.rec", "r", begin=begin, end=end)
-    assert found == records
-
-
-def test_urls_say_what_is_wrong(memory):
-    import fsspec
-
-    with pytest.raises(FileNotFoundError):
-        MXRecordIO(f"{memory}/none.rec", "r")
-    with fsspec.open(f"{memory}/bad.rec", "wb") as stream:
-        stream.write(b"no records here")
-    with pytest.raises(FormatError, match=r"memory://recordio/bad\.rec, offset 0: no record"):
-        MXRecordIO(f"{memory}/bad.rec", "r").read()
-    with pytest.raises(OSError, match="cannot be appended to"):
-        open_sink(f"{memory}/bad.rec", 4)
-    with pytest.raises(IsADirectoryError):
-        MXRecordIO(memory, "r")
-
-
-def test_file_urls_are_paths(paths, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    assert list(MXRecordIO(f"file://{paths[1]}", "r")) == RECORDS
-
-
-def test_without_fsspec(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    complaint = r"s3://b/x.rec is a URL, which needs fsspec: pip install 'actorflow\[remote\]'"
-    for flag in "rw":
-        with pytest.raises(MissingExtraError, match=complaint):
-            MXRecordIO("s3://b/x.rec", flag)
-
-
 # -- Headers and lists -----------------------------------------------------------------------------
 
 
@@ -374,6 +315,29 @@ def test_headers():
 def test_headers_that_are_refused(header, error, complaint):
     with pytest.raises(error, match=complaint):
         pack(header, b"")
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda: pack(None, b""), "pack: header is None; needs an IRHeader"),
+        (lambda: pack((0, 1.0), b""), "pack: header is .*; needs an IRHeader"),
+        (lambda: pack((0, None, 1, 0), b""), "pack: label is None; needs a number"),
+        (lambda: pack((0, 1.0, 1, 0), "text"), "pack: s is a str; needs bytes"),
+        (lambda: unpack("text" * 10), "unpack: s is a str; needs bytes"),
+        (lambda: read_jpeg("text"), "read_jpeg: data is a str; needs bytes"),
+        (lambda: MXRecordIO(None, "r"), "MXRecordIO: uri is a NoneType; needs a path or a URL"),
+    ],
+)
+def test_what_is_of_the_wrong_type(call, complaint):
+    with pytest.raises(TypeError, match=complaint):
+        call()
+
+
+@pytest.mark.parametrize("wrong", [{"begin": -4}, {"begin": 8, "end": 4}])
+def test_a_range_that_there_is_not(paths, wrong):
+    with pytest.raises(ValueError, match="needs 0 <= begin <= end"):
+        MXRecordIO(paths[1], "r", **wrong)
 
 
 def test_lists(tmp_path):

@@ -1,0 +1,35 @@
+"""Text files of numbers in actorflow.
+
+usage: csv_files_actorflow.py FOLDER
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from actorflow.io import CSVIter
+from protocol import Clock, serve
+
+WIDTHS = {"digits": 784, "points": 10, "saved": 10}
+BATCH = 128
+
+
+def read(path: Path, width: int, clock: Clock) -> int:
+    """Read a file; how many numbers."""
+    with clock, CSVIter(path, (width,), batch_size=BATCH) as batches:
+        rows = 0
+        for batch in batches:
+            batch.data[0].wait_to_read()
+            rows += BATCH - batch.pad
+    return rows * width
+
+
+def main(folder: Path) -> None:
+    cases = {name: partial(read, folder / f"{name}.csv", width) for name, width in WIDTHS.items()}
+    serve(cases, "actorflow")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
