@@ -1,0 +1,1 @@
+"""Arrays by key that devices, processes and machines share."""
