@@ -45,13 +45,13 @@ def check(
     For every model: pushes are numbered without gaps; a version has no push that had not been made,
     and all own pushes that were sent before; what a worker pulls never goes back; after a barrier
     everybody has all pushes that were acknowledged before it (with sequential keys: those of
-    complete rounds), and all see the same until the next push; keys that are not sequential and were
-    pulled together are of one moment; values, if they were recorded, are the initial value and the pushes of the
-    version, nothing lost and nothing twice.
+    complete rounds), and all see the same until the next push; keys that are not sequential and
+    were pulled together are of one moment; values, if they were recorded, are the initial value and
+    the pushes of the version, nothing lost and nothing twice.
 
     Sequential: a version has exactly the rounds that are complete, up to that of the last push that
-    its worker had sent; so keys that it pushes equally often are of one round. Bounded: nobody was more than
-    the bound behind who pulled.
+    its worker had sent; so keys that it pushes equally often are of one round. Bounded: nobody was
+    more than the bound behind who pulled.
 
     Args:
       history: what happened.
@@ -82,7 +82,7 @@ class _Facts:
     initial: dict[Key, Initialized]
     pushes: dict[tuple[Key, Worker], list[Pushed]]  # by their number
     pulls: list[Pulled]
-    joins: dict[tuple[Key, Worker], Join]
+    joins: dict[tuple[Key, Worker], list[Join]]  # by their number of pushes
     leaves: dict[Worker, Leave]
     barriers: dict[int, list[Entered]]
 
@@ -99,13 +99,15 @@ class _Facts:
             elif isinstance(event, Pulled):
                 facts.pulls.append(event)
             elif isinstance(event, Join):
-                facts.joins[event.key, event.worker] = event
+                facts.joins.setdefault((event.key, event.worker), []).append(event)
             elif isinstance(event, Leave):
                 facts.leaves[event.worker] = event
             else:
                 facts.barriers[event.number].append(event)
         for pushes in facts.pushes.values():
             pushes.sort(key=lambda push: push.seq)
+        for joins in facts.joins.values():
+            joins.sort(key=lambda join: (join.pushed, join.base))
         facts.pulls.sort(key=lambda pull: (pull.start, pull.end))
         return facts
 
@@ -122,19 +124,41 @@ class _Facts:
         found = {worker for each, worker in [*self.pushes, *self.joins] if each == key}
         return found | {pull.worker for pull in self.pulls if pull.key == key}
 
-    def base(self, key: Key, worker: Worker) -> int:
-        join = self.joins.get((key, worker))
-        return 0 if join is None else join.base
+    def segments(self, key: Key, worker: Worker) -> list[tuple[int, float, int]]:
+        """Of a worker's pushes those after the first number, up to the second, and their base."""
+        joins = self.joins.get((key, worker), [])
+        found = [(join.pushed, join.base) for join in joins]
+        if not found or found[0][0] > 0:
+            found.insert(0, (0, 0))
+        ends = [pushed for pushed, _ in found[1:]]
+        return [(p, end, b) for (p, b), end in zip(found, [*ends, math.inf], strict=True)]
 
-    def may_have_left(self, worker: Worker, when: float) -> bool:
+    def pushes_by(self, key: Key, worker: Worker, round_: int) -> int:
+        """How many pushes of a worker belong to the first rounds, if it makes all that it may."""
+        found = 0
+        for pushed, end, base in self.segments(key, worker):
+            count = int(min(round_ - base, end))
+            found = max(found, count) if count > pushed else found
+        return found
+
+    def clocks(self, key: Key, worker: Worker, count: int) -> list[int]:
+        """The rounds that a worker may have stood at with so many pushes made."""
+        segments = self.segments(key, worker)
+        return [base + count for pushed, end, base in segments if pushed <= count <= end]
+
+    def may_have_left(self, worker: Worker, pull: Pulled) -> bool:
+        """Whether nobody waited for the worker at the time of a pull: it had left, or paused."""
         leave = self.leaves.get(worker)
-        return leave is not None and leave.start <= when
+        if leave is not None and leave.start <= pull.end:
+            return True
+        entered = [each for by in self.barriers.values() for each in by if each.worker == worker]
+        return any(each.start <= pull.end and _end(each) >= pull.start for each in entered)
 
     def may_be_absent(self, key: Key, worker: Worker, pull: Pulled) -> bool:
         """Whether the worker perhaps took no part at the moment of the pull."""
-        join = self.joins.get((key, worker))
-        is_late = join is not None and _end(join) >= pull.start
-        return is_late or self.may_have_left(worker, pull.end)
+        joins = self.joins.get((key, worker), [])
+        is_late = bool(joins) and all(_end(join) >= pull.start for join in joins)
+        return is_late or self.may_have_left(worker, pull)
 
 
 def _end(event: Happened) -> float:
@@ -196,18 +220,20 @@ def _rounds(facts: _Facts) -> Iterator[str]:
             continue
         own = facts.pushes.get((pull.key, pull.worker), [])
         is_last = len(own) <= pull.seen or own[pull.seen].start > pull.end
-        last = facts.base(pull.key, pull.worker) + pull.seen
-        if is_last and pull.round != last and not facts.may_have_left(pull.worker, pull.end):
-            yield f"{describe(pull)}: the last push that its worker had sent is of round {last}"
+        if is_last and not facts.may_have_left(pull.worker, pull):
+            last = facts.clocks(pull.key, pull.worker, pull.seen)
+            if pull.round not in last:
+                rounds = " or ".join(map(str, last))
+                yield f"{describe(pull)}: the last push its worker had sent is of round {rounds}"
         for worker in sorted(takers[pull.key] | set(pull.version)):
-            wanted = max(0, pull.round - facts.base(pull.key, worker))
+            wanted = facts.pushes_by(pull.key, worker, pull.round)
             count = pull.version.get(worker, 0)
             if count == wanted:
                 continue
             pushes = facts.pushes.get((pull.key, worker), [])
-            # Who left has no push in rounds after its last one that came.
-            is_short = _acknowledged(pushes, math.inf) <= count < wanted
-            if not (is_short and facts.may_have_left(worker, pull.end)):
+            # Who left, or is at a barrier, has no push in rounds after its last one that came.
+            is_short = _acknowledged(pushes, pull.start) <= count < wanted
+            if not (is_short and facts.may_have_left(worker, pull)):
                 yield f"{describe(pull)} has {count} pushes by {worker}, and needs {wanted}"
 
 
@@ -217,9 +243,9 @@ def _bounds(facts: _Facts) -> Iterator[str]:
         bound = facts.model(pull.key).bound
         if bound is None:
             continue
-        own = facts.base(pull.key, pull.worker) + pull.version.get(pull.worker, 0)
+        own = min(facts.clocks(pull.key, pull.worker, pull.version.get(pull.worker, 0)))
         for worker in sorted(takers[pull.key]):
-            clock = facts.base(pull.key, worker) + pull.version.get(worker, 0)
+            clock = max(facts.clocks(pull.key, worker, pull.version.get(worker, 0)))
             if own - clock > bound and not facts.may_be_absent(pull.key, worker, pull):
                 behind = own - clock
                 yield f"{describe(pull)}: {worker} is {behind} pushes behind, more than {bound}"
@@ -263,8 +289,7 @@ def _equal(facts: _Facts, key: Key, number: int, came: float, after: list[Pulled
     until = math.inf
     for _, pushes in facts.of_key(key):
         until = min([until, *(push.start for push in pushes if _end(push) >= came)])
-    changes: list[Happened] = [join for (k, _), join in facts.joins.items() if k == key]
-    for change in [*changes, *facts.leaves.values()]:
+    for change in facts.leaves.values():
         if _end(change) >= came:
             until = min(until, change.start)
     quiet = [pull for pull in after if pull.end < until]
@@ -293,7 +318,7 @@ def _together(facts: _Facts) -> Iterator[str]:
                     needed = _acknowledged(pushes, other.start) if other is not None else 0
                     if other is not None and pull.version.get(worker, 0) < needed:
                         lacking = describe(pushes[needed - 1])
-                        yield f"{describe(pull)} lacks {lacking}, but has come with {describe(other)}"
+                        yield f"{describe(pull)} lacks {lacking}, but came with {describe(other)}"
 
 
 def _latest(facts: _Facts, pull: Pulled) -> Pushed | None:

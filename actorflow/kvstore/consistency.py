@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import attrs
 import numpy as np
 
-from actorflow.errors import EngineError, MembershipError, ParameterError, SequenceError
+from actorflow.errors import MembershipError, ParameterError, SequenceError
 from actorflow.kvstore.members import Worker
 
 if TYPE_CHECKING:
@@ -176,6 +176,7 @@ class _Member:
 
     base: int  # rounds that were not its own when it joined
     received: int = 0  # pushes, without a gap
+    pauses: bool = False  # it is at a barrier, and nobody waits for its pushes
 
     @property
     def clock(self) -> int:
@@ -203,8 +204,8 @@ class KeyState:
 
     What always holds:
 
-    - `round` never falls. It is the least clock of the members; without members it stays, after
-      all pushes that were received have been applied.
+    - `round` never falls. It is the least clock of the members that are not at a barrier; when
+      there are none, it is the last round that somebody has pushed to.
     - The version of a worker is its pushes received, less those in `_pending`.
     - `_pending` has rounds after `round` only, none of them empty; with other models than
       sequential it is empty.
@@ -238,7 +239,7 @@ class KeyState:
 
     @property
     def members(self) -> dict[Worker, int]:
-        """Who takes part, with the rounds that were over for it when it joined."""
+        """Who takes part; with its pushes so far this gives the round of its last one."""
         return {worker: member.base for worker, member in self._members.items()}
 
     @property
@@ -246,17 +247,54 @@ class KeyState:
         """For each worker, how many of its pushes are in the value."""
         return dict(self._version)
 
-    def join(self, worker: Worker) -> list[Action]:
-        """Let a worker take part; nothing happens if it does already.
+    @property
+    def start(self) -> int:
+        """How many rounds are over for a worker that joins now.
 
         In a sequential key its first push belongs to the first round that nobody has pushed to, so
         that no round that was begun gets another quorum. Otherwise it stands beside the slowest.
         """
-        if worker in self._members:
+        return self._furthest if self.consistency.kind == "sequential" else self.round
+
+    def join(self, worker: Worker, base: int | None = None) -> list[Action]:
+        """Let a worker take part; or raise the base of one that takes part and has not pushed.
+
+        Args:
+          worker: who.
+          base: how many rounds are over for it, at least `start`; None for `start`.
+        """
+        member = self._members.get(worker)
+        if member is None:
+            self._members[worker] = _Member(max(self.start, base or 0))
+        elif base is None or base <= member.base or member.received:
             return []
-        is_sequential = self.consistency.kind == "sequential"
-        self._members[worker] = _Member(self._furthest if is_sequential else self.round)
+        else:
+            member.base = base
         return self._advance()
+
+    def pause(self, worker: Worker) -> list[Action]:
+        """A worker is on its way into a barrier: rounds do not wait for it until it is out again.
+
+        Else one with more batches than the others would wait for their pushes for ever, while they
+        wait at the barrier for it. Nothing happens if the worker does not take part.
+        """
+        member = self._members.get(worker)
+        if member is None or member.pauses:
+            return []
+        member.pauses = True
+        return self._advance()
+
+    def resume(self, worker: Worker, base: int | None = None) -> None:
+        """A worker is out of its barrier: its next push is of the round that it could join at.
+
+        Args:
+          worker: who; nothing happens if it does not pause.
+          base: how many rounds are over for it, at least `start`; None for `start`.
+        """
+        member = self._members.get(worker)
+        if member is not None and member.pauses:
+            member.base = max(self.start, base or 0) - member.received
+            member.pauses = False
 
     def leave(self, worker: Worker) -> list[Action]:
         """Take a worker from the quorum, because it has finished or is dead.
@@ -356,8 +394,9 @@ class KeyState:
 
     def waiting(self) -> list[Waiting]:
         """The pulls that wait, in the order in which they came, and for whom."""
-        least = min((member.clock for member in self._members.values()), default=0)
-        slowest = tuple(sorted(w for w, member in self._members.items() if member.clock == least))
+        active = {w: member.clock for w, member in self._members.items() if not member.pauses}
+        least = min(active.values(), default=0)
+        slowest = tuple(sorted(worker for worker, clock in active.items() if clock == least))
         return [
             Waiting(worker, ticket, since, slowest, seen, at_least)
             for (worker, ticket), (seen, at_least, since) in self._waiting.items()
@@ -377,7 +416,7 @@ class KeyState:
             "consistency": str(self.consistency),
             "round": self.round,
             "furthest": self._furthest,
-            "members": [[*w, m.base, m.received] for w, m in self._members.items()],
+            "members": [[*w, m.base, m.received, m.pauses] for w, m in self._members.items()],
             "version": [[*worker, count] for worker, count in self._version.items()],
             "pending": [
                 [round_, *worker, push.seq]
@@ -392,7 +431,9 @@ class KeyState:
         """The state that `to_plain` described."""
         state = cls(Consistency.parse(plain["consistency"]))
         state.round, state._furthest = plain["round"], plain["furthest"]
-        state._members = {Worker(r, i): _Member(b, n) for r, i, b, n in plain["members"]}
+        state._members = {
+            Worker(rank, i): _Member(*member) for rank, i, *member in plain["members"]
+        }
         state._version = {Worker(rank, i): count for rank, i, count in plain["version"]}
         for (round_, rank, i, seq), value in zip(plain["pending"], values, strict=True):
             worker = Worker(rank, i)
@@ -411,11 +452,12 @@ class KeyState:
 
     def _advance(self) -> list[Action]:
         """Complete what is complete, then answer who may be answered."""
-        clocks = [member.clock for member in self._members.values()]
+        clocks = [member.clock for member in self._members.values() if not member.pauses]
         target = max(self.round, min(clocks) if clocks else self._furthest)
         actions: list[Action] = []
         if self.consistency.kind == "sequential":
-            actions += [self._completed(number) for number in range(self.round + 1, target + 1)]
+            complete = [number for number in sorted(self._pending) if number <= target]
+            actions += [self._completed(number) for number in complete]
         self.round = target
         for worker, ticket in list(self._waiting):
             seen, at_least, _ = self._waiting[worker, ticket]
@@ -425,9 +467,7 @@ class KeyState:
         return actions
 
     def _completed(self, number: int) -> Apply:
-        pushes = self._pending.pop(number, None)
-        if not pushes:
-            raise EngineError(f"round {number} is complete, but nobody has pushed to it")
+        pushes = self._pending.pop(number)
         for worker, push in pushes.items():
             self._version[worker] = push.seq
         return Apply(number, tuple(pushes[worker] for worker in sorted(pushes)))

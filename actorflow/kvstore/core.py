@@ -35,10 +35,10 @@ class Event:
     """What the log has: all that changes what a server decides.
 
     Attributes:
-      kind: "init", "push", "join" or "leave".
+      kind: "init", "push", "join", "align", "pause", "resume" or "leave".
       key: of "init" and "push".
-      worker: of all but "init".
-      seq: of "push".
+      worker: of all but "init" and "resume".
+      seq: of "push"; with "align" the base; with "pause" and "resume" the barrier.
       consistency: of "init", as `Consistency.parse` takes it.
       value: of "init" and "push".
     """
@@ -95,6 +95,8 @@ class ServerCore:
         self.consistency = consistency
         self.keys: dict[Key, KeyState] = {}
         self._members: set[Worker] = set()
+        self._pausing: dict[Worker, int] = {}  # into which barrier
+        self._resumed = 0  # the last barrier that is over
         self._several: dict[tuple[Worker, Hashable], _Several] = {}
 
     @property
@@ -113,7 +115,9 @@ class ServerCore:
         wanted = consistency or self.consistency
         there = self.keys.get(key)
         if there is None:
-            self.keys[key] = KeyState(wanted, self._members)
+            state = self.keys[key] = KeyState(wanted, self._members)
+            for worker in self._pausing:
+                state.pause(worker)
             return [Event("init", key, consistency=str(wanted), value=value)]
         if there.consistency != wanted:
             raise ParameterError(
@@ -123,6 +127,12 @@ class ServerCore:
 
     def join(self, worker: Worker) -> list[Decision]:
         """Let a worker take part in all keys; an earlier incarnation of it leaves.
+
+        It begins with the same round in all keys of a model, though some of them may have got their
+        pushes of that round and others not: two workers that waited for each other in keys with
+        rounds of different numbers would wait for ever. A key that is more than one round behind
+        the others is not pushed as often as they are, and goes by itself. With several servers,
+        `align` does the same between them before the worker begins.
 
         Raises:
           MembershipError: a later incarnation takes part.
@@ -136,8 +146,70 @@ class ServerCore:
         found = [decision for other in others for decision in self.leave(other)]
         self._members.add(worker)
         found.append(Event("join", worker=worker))
+        for key, base in self._bases().items():
+            found += _deeds(key, self.keys[key].join(worker, base))
+        return found + self._answer_several()
+
+    def pause(self, worker: Worker, number: int) -> list[Decision]:
+        """A worker whose pushes are all acknowledged is going to enter barrier `number`.
+
+        Only when all servers have this from it may it enter. A repeated or late message changes
+        nothing.
+        """
+        if worker not in self._members or number <= max(
+            self._resumed, self._pausing.get(worker, 0)
+        ):
+            return []
+        self._pausing[worker] = number
+        found: list[Decision] = [Event("pause", worker=worker, seq=number)]
         for key, state in self.keys.items():
-            found += _deeds(key, state.join(worker))
+            found += _deeds(key, state.pause(worker))
+        return found + self._answer_several()
+
+    def resume(self, number: int) -> list[Decision]:
+        """Barrier `number` is over: all that were in it take part again, from one round on.
+
+        Only when all servers have this may the workers be told, or the first one that is out would
+        make rounds alone. A repeated message changes nothing.
+        """
+        if number <= self._resumed:
+            return []
+        self._resumed = number
+        workers = sorted(worker for worker, at in self._pausing.items() if at <= number)
+        bases = self._bases()
+        for worker in workers:
+            del self._pausing[worker]
+            for key, state in self.keys.items():
+                state.resume(worker, bases[key])
+        return [Event("resume", seq=number), *self._answer_several()]
+
+    def base(self, worker: Worker) -> int:
+        """How many rounds are over for a worker that has joined: the most of any key.
+
+        Raises:
+          MembershipError: it takes no part.
+        """
+        if worker not in self._members:
+            raise MembershipError(f"base: {worker} does not take part; needs to join")
+        waits = [each for each in self.keys.values() if each.consistency.kind != "eventual"]
+        return max((state.members[worker] for state in waits), default=0)
+
+    def align(self, worker: Worker, base: int) -> list[Decision]:
+        """Let a worker that has joined several servers begin with the same round on all.
+
+        Args:
+          worker: who; it must not have pushed yet.
+          base: the most that `base` gave on any server.
+
+        Raises:
+          MembershipError: it takes no part.
+        """
+        if self.base(worker) > base:
+            raise ParameterError(f"align: {worker} at {base}; needs {self.base(worker)} or more")
+        found: list[Decision] = [Event("align", worker=worker, seq=base)]
+        for key, state in self.keys.items():
+            if state.consistency.kind != "eventual" and base - state.members[worker] <= 1:
+                found += _deeds(key, state.join(worker, base))
         return found + self._answer_several()
 
     def leave(self, worker: Worker) -> list[Decision]:
@@ -145,6 +217,7 @@ class ServerCore:
         if worker not in self._members:
             return []
         self._members.remove(worker)
+        self._pausing.pop(worker, None)
         for waiting in [waiting for waiting in self._several if waiting[0] == worker]:
             del self._several[waiting]
         found: list[Decision] = [Event("leave", worker=worker)]
@@ -234,6 +307,10 @@ class ServerCore:
             return self.push(event.key, event.worker, event.seq, event.value)
         if event.kind in {"join", "leave"} and event.worker is not None:
             return (self.join if event.kind == "join" else self.leave)(event.worker)
+        if event.kind in {"align", "pause"} and event.worker is not None:
+            return (self.align if event.kind == "align" else self.pause)(event.worker, event.seq)
+        if event.kind == "resume":
+            return self.resume(event.seq)
         raise FormatError(f"log: an event {event.kind!r} that lacks something, or is not known")
 
     def to_plain(self) -> tuple[dict[str, Any], list[Value]]:
@@ -245,18 +322,39 @@ class ServerCore:
             states.append([key, plain, len(pending)])
             values += pending
         members = [list(worker) for worker in sorted(self._members)]
-        return {"consistency": str(self.consistency), "members": members, "keys": states}, values
+        plain = {
+            "consistency": str(self.consistency),
+            "members": members,
+            "pausing": [[*worker, number] for worker, number in self._pausing.items()],
+            "resumed": self._resumed,
+            "keys": states,
+        }
+        return plain, values
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], values: Sequence[Value]) -> ServerCore:
         """What `to_plain` described."""
         core = cls(Consistency.parse(plain["consistency"]))
         core._members = {Worker(*worker) for worker in plain["members"]}
+        core._pausing = {Worker(rank, i): number for rank, i, number in plain["pausing"]}
+        core._resumed = plain["resumed"]
         start = 0
         for key, state, count in plain["keys"]:
             core.keys[key] = KeyState.from_plain(state, values[start : start + count])
             start += count
         return core
+
+    def _bases(self) -> dict[Key, int]:
+        """With which round a worker begins in each key, if it begins now."""
+        tops: dict[str, int] = {}
+        for state in self.keys.values():
+            kind = state.consistency.kind
+            tops[kind] = max(tops.get(kind, 0), state.start)
+        found = {}
+        for key, state in self.keys.items():
+            top = tops[state.consistency.kind]
+            found[key] = top if top - state.start <= 1 else state.start
+        return found
 
     def _state(self, key: Key) -> KeyState:
         state = self.keys.get(key)

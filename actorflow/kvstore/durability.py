@@ -237,7 +237,7 @@ def record_of(event: Event) -> Record:
         plain["key"] = event.key
     if event.worker is not None:
         plain["worker"] = list(event.worker)
-    if event.kind == "push":
+    if event.seq:
         plain["seq"] = event.seq
     if event.kind == "init":
         plain["consistency"] = event.consistency

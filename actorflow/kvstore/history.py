@@ -36,9 +36,10 @@ class Initialized:
 
 @attrs.frozen(kw_only=True)
 class Join:
-    """A worker takes part in a key from round `base + 1` on; from the server that has the key.
+    """A worker takes part in a key, or again after a barrier; from the server that has the key.
 
-    Workers of whom no history tells this have taken part from the beginning.
+    Its push number `seq` is of round `base + seq`, for those after the first `pushed`. Workers of
+    whom no history tells this have taken part from the beginning.
     """
 
     worker: Worker
@@ -46,6 +47,7 @@ class Join:
     base: int
     start: float
     end: float | None
+    pushed: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -176,7 +178,7 @@ def describe(event: Happened) -> str:
     if isinstance(event, Initialized):
         return f"init of key {event.key!r} {times}"
     if isinstance(event, Join):
-        return f"join of {event.worker} after round {event.base} of key {event.key!r} {times}"
+        return f"join of {event.worker} with base {event.base} in key {event.key!r} {times}"
     if isinstance(event, Leave):
         return f"leave of {event.worker} {times}"
     if isinstance(event, Pushed):
