@@ -124,8 +124,7 @@ class Process:
             if isinstance(change, Joined):
                 self.worker, self.barrier = change.worker, change.barrier
         simulation.processes[self.worker] = self
-        simulation.at(0, self.go_on)
-        simulation.at(RETRY, self.retry)
+        simulation.at(RETRY, self.begin)
 
     def run(self):
         draw, simulation = self.simulation.draw, self.simulation
@@ -153,6 +152,15 @@ class Process:
         self.alive = False
         for change in simulation.members.leave(self.worker):
             simulation.changed(change)
+
+    def begin(self):
+        """Not before the server knows this worker."""
+        server = self.simulation.server
+        if server.alive and self.worker in server.core.members:
+            self.go_on()
+            self.retry()
+        elif self.alive:
+            self.simulation.at(RETRY, self.begin)
 
     def go_on(self):
         if self.alive and not self.asked:
@@ -373,6 +381,10 @@ class Simulation:
             function()
         else:
             raise AssertionError(f"hangs: {self.server.core.waiting(self.now)}")
+        for process in self.processes.values():
+            if process.entered is not None:  # it died at a barrier
+                times = {"start": process.entered, "end": None}
+                self.history.note(Entered(worker=process.worker, number=process.barrier, **times))
         for note in self.pushes:
             self.history.note(Pushed(**{**note, "value": note["value"].number}))
         return self.history
