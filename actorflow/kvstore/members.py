@@ -53,7 +53,7 @@ class Released:
 
     Attributes:
       number: which barrier, counted from 1.
-      workers: who waits in it, by rank.
+      workers: who waits in it, by rank, with those who came too late to have to.
       lost: who has died since the barrier before; whoever waited may want to know.
     """
 

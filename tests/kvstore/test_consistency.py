@@ -72,7 +72,7 @@ def test_models_that_cannot_be(arguments):
 def test_sums_go_from_left_to_right():
     values = [np.float32([x]) for x in (1e8, 1.0, -1e8, 1.0)]
     assert summed(values).tolist() == [1.0]
-    assert summed(values[::-1]).tolist() != [1.0] or values[0][0] == 1e8
+    assert summed([values[0], values[2], values[1], values[3]]).tolist() == [2.0]
     assert values[0].tolist() == [1e8]
 
 
@@ -97,8 +97,7 @@ def test_whatever_comes_first_the_rounds_are_the_same(order):
         try:
             actions = key.push(worker, seq, (worker.rank, seq))
         except SequenceError as error:
-            assert error.expected == 1
-            todo.append((worker, seq))
+            todo.insert(error.expected, (worker, seq))
             continue
         applied += [a for a in actions if isinstance(a, Apply)]
     rounds = [[push.value for push in apply.pushes] for apply in applied]
@@ -209,7 +208,6 @@ def test_who_is_at_a_barrier_is_not_waited_for():
 
 def test_rounds_can_be_asked_for():
     key = state("sequential")
-    assert key.pull(C, 0, "t", 0) if C in key.members else True
     assert key.pull(A, 0, "cut", 0, at_least=1) == []
     key.push(A, 1, "a")
     assert answers(key.push(B, 1, "b")) == ["cut"]
