@@ -188,7 +188,7 @@ def test_histories_as_files(tmp_path):
     ],
 )
 def test_lines_that_are_no_events(line):
-    with pytest.raises(FormatError, match="x.jsonl, line 2: no event"):
+    with pytest.raises(FormatError, match=r"x\.jsonl, line 2: no event"):
         History.loads("\n" + line, "x.jsonl")
 
 

@@ -96,8 +96,8 @@ def test_whatever_comes_first_the_rounds_are_the_same(order):
         worker, seq = todo.pop(0)
         try:
             actions = key.push(worker, seq, (worker.rank, seq))
-        except SequenceError as error:
-            todo.insert(error.expected, (worker, seq))
+        except SequenceError:
+            todo.append((worker, seq))
             continue
         applied += [a for a in actions if isinstance(a, Apply)]
     rounds = [[push.value for push in apply.pushes] for apply in applied]
