@@ -13,6 +13,7 @@ from actorflow.kvstore.partition import ALIGN, BIG, Part, Partition, batches
 KEYS = st.one_of(st.integers(-(2**40), 2**40), st.text(max_size=20))
 
 
+@pytest.mark.slow
 @given(KEYS, st.integers(0, 20_000), st.integers(1, 9), st.integers(1, 5_000))
 def test_each_element_is_on_one_server(key, size, servers, bound):
     parts = Partition(servers, bound).parts(key, size)
@@ -42,6 +43,7 @@ def test_small_keys_are_balanced():
         assert min(where.count(server) for server in range(servers)) > 0.8 * 1000 / servers
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_same():
     """Strings too, whose hash is another one in each process."""
     program = (

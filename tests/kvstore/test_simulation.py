@@ -11,6 +11,7 @@ from tests.kvstore._simulation import Simulation, replayed
 MODELS = ["sequential", "bounded:0", "bounded:2", "eventual"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("first", range(0, 40, 8))
 def test_promises_are_kept(model, first):
@@ -55,6 +56,7 @@ def test_sequential_sums_have_the_bits_of_one_process(seed):
         assert simulation.server.values[key].floats.tobytes() == total.tobytes()
 
 
+@pytest.mark.slow
 def test_the_network_is_bad_and_faults_happen():
     """Else the tests above would show little."""
     runs = [Simulation("eventual", seed) for seed in range(10)]
