@@ -18,6 +18,8 @@
     +-- GradientError
     +-- ContextError (ValueError)
     +-- OutOfMemoryError (MemoryError)
+    +-- MembershipError         somebody asks who does not take part in the run, or not any more
+    +-- SequenceError           a push came before one that its worker sent earlier
     +-- FormatError (ValueError)    a file or message that is not what it should be
     +-- TrainingError           a batch of a run failed
     +-- MissingExtraError (ImportError)
@@ -35,10 +37,12 @@ __all__ = [
     "ForkedEngineError",
     "FormatError",
     "GradientError",
+    "MembershipError",
     "MissingExtraError",
     "OperationCancelled",
     "OutOfMemoryError",
     "ParameterError",
+    "SequenceError",
     "ShapeError",
     "TrainingError",
     "VerificationError",
@@ -108,6 +112,18 @@ class ContextError(ActorflowError, ValueError):
 
 class OutOfMemoryError(ActorflowError, MemoryError):
     """Live memory and the request together are more than the capacity."""
+
+
+class MembershipError(ActorflowError):
+    """Somebody asks who does not take part in the run, or not any more."""
+
+
+class SequenceError(ActorflowError):
+    """A message came before one that its sender sent earlier; `expected` is to be sent first."""
+
+    def __init__(self, message: str, expected: int) -> None:
+        super().__init__(message)
+        self.expected = expected
 
 
 class FormatError(ActorflowError, ValueError):
