@@ -20,12 +20,17 @@
     +-- OutOfMemoryError (MemoryError)
     +-- FormatError (ValueError)    a file or message that is not what it should be
     +-- MissingExtraError (ImportError)
+    +-- CommunicationError (ConnectionError)
+        +-- UnreachableError        nobody is there, or somebody is no more
+        +-- SocketClosedError       the socket was closed, by this process
+        +-- InsecureAddressError    an address other machines can reach, without keys
 """
 
 __all__ = [
     "ActorflowError",
     "AnomalyError",
     "BackPressureError",
+    "CommunicationError",
     "ContextError",
     "DTypeError",
     "DeadlockError",
@@ -34,11 +39,14 @@ __all__ = [
     "ForkedEngineError",
     "FormatError",
     "GradientError",
+    "InsecureAddressError",
     "MissingExtraError",
     "OperationCancelled",
     "OutOfMemoryError",
     "ParameterError",
     "ShapeError",
+    "SocketClosedError",
+    "UnreachableError",
     "VerificationError",
     "WouldBlockError",
 ]
@@ -114,3 +122,19 @@ class FormatError(ActorflowError, ValueError):
 
 class MissingExtraError(ActorflowError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class CommunicationError(ActorflowError, ConnectionError):
+    """Processes could not talk to each other."""
+
+
+class UnreachableError(CommunicationError):
+    """The other side is not connected, or is no more."""
+
+
+class SocketClosedError(CommunicationError):
+    """Something was asked of a socket that this process has closed."""
+
+
+class InsecureAddressError(CommunicationError):
+    """An address that other machines can reach was to be used without keys."""
