@@ -14,6 +14,7 @@ except ImportError as _error:
     ) from _error
 
 from actorflow.comm.authenticator import Authenticator
+from actorflow.comm.compression import Compressor, decompress
 from actorflow.comm.keys import (
     ClientKeys,
     Keys,
@@ -26,13 +27,16 @@ from actorflow.comm.keys import (
     write_keys,
 )
 from actorflow.comm.options import Context, SocketOptions, open_context
+from actorflow.comm.shared import Attached, SharedBlock, attach, machine
 from actorflow.comm.socket import Incoming, Peer, Socket
 from actorflow.comm.wire import DTYPES, Frame, Limits, decode, encode
 
 __all__ = [
     "DTYPES",
+    "Attached",
     "Authenticator",
     "ClientKeys",
+    "Compressor",
     "Context",
     "Frame",
     "Incoming",
@@ -40,12 +44,16 @@ __all__ = [
     "Limits",
     "Peer",
     "ServerKeys",
+    "SharedBlock",
     "Socket",
     "SocketOptions",
+    "attach",
     "check_address",
     "decode",
+    "decompress",
     "encode",
     "is_loopback",
+    "machine",
     "open_context",
     "public_of",
     "read_public",

@@ -110,7 +110,6 @@ def configure(socket: zmq.Socket[bytes], keys: Keys | None, options: SocketOptio
         zmq.HEARTBEAT_TTL: round(silent * 1000),
         zmq.RECONNECT_IVL: 50,
         zmq.RECONNECT_IVL_MAX: 2000,
-        zmq.IPV6: 1,
     }
     if socket.getsockopt(zmq.TYPE) == zmq.ROUTER:
         settings[zmq.ROUTER_MANDATORY] = 1  # an unknown peer is an error, not a message lost

@@ -102,7 +102,7 @@ class Socket:
         self._on_lost = on_lost
         self._zmq: Any = context.socket(_KINDS[kind])
         configure(self._zmq, keys, self.options)
-        self._fd: int = self._zmq.getsockopt(zmq.FD)
+        self._fd: int = int(self._zmq.getsockopt(zmq.FD))
         self._outboxes: dict[Peer, Outbox] = {}  # of peers for whom something waits, or somebody
         self._inbox: deque[Incoming] = deque()
         self._inbox_nbytes = 0
@@ -155,6 +155,8 @@ class Socket:
             raise CommunicationError("the socket has an owner already")
         self._running = True
         task_status.started()
+        if self._closed.is_set():
+            return
         try:
             while not (self._closing and not self._waiting()):
                 if self._pump():
@@ -278,7 +280,9 @@ class Socket:
         """Receive and send what can be; return whether there may be more."""
         for _ in range(_BATCH):
             events = self._zmq.getsockopt(_EVENTS)
-            moved = bool(events & _POLLOUT and self._outboxes and self._flush())
+            # A router without any peer left takes nothing, but has to say so.
+            may_send = self._outboxes and (events & _POLLOUT or self._router)
+            moved = bool(may_send and self._flush())
             if events & _POLLIN and self._inbox_has_room() and not self._closing:
                 self._take_one()
                 moved = True
@@ -452,3 +456,5 @@ class Socket:
     def _check_address(self, address: str) -> None:
         self._check_open()
         check_address(address, self._keys, insecure=self._insecure)
+        if "[" in address:  # not otherwise: it makes ZeroMQ say [::ffff:127.0.0.1] for 127.0.0.1
+            self._zmq.setsockopt(zmq.IPV6, 1)
