@@ -48,7 +48,7 @@ async def pair(transport="inproc", *, left=None, right=None, address=None):
 
 def start(program, *words):
     """Another process that runs a program and writes lines."""
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 -- a program of the tests
         [sys.executable, "-c", textwrap.dedent(program), *map(str, words)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
