@@ -46,12 +46,13 @@ async def pair(transport="inproc", *, left=None, right=None, address=None):
                 await router.aclose()
 
 
-def start(program, *words):
+def start(program, *words, stderr=None):
     """Another process that runs a program and writes lines."""
     return subprocess.Popen(  # noqa: S603 -- a program of the tests
         [sys.executable, "-c", textwrap.dedent(program), *map(str, words)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         cwd=ROOT,
         text=True,
     )

@@ -1,5 +1,7 @@
 """Keys: which address needs them, their files, and that nobody comes in without one."""
 
+import subprocess
+
 import pytest
 import trio
 import zmq
@@ -20,6 +22,7 @@ from actorflow.comm import (
 )
 from actorflow.comm.authenticator import answer
 from actorflow.errors import FormatError, InsecureAddressError
+from tests.comm._helpers import start
 
 
 @pytest.mark.parametrize(
@@ -210,3 +213,17 @@ def test_without_an_authenticator_nobody_comes_in():
                 await router.aclose()
 
     trio.run(main)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["msgspec", "zmq"])
+def test_without_the_extra_it_says_what_is_missing(name):
+    program = f"""
+        import sys
+        sys.modules[{name!r}] = None
+        from actorflow.cli import main
+        sys.exit(main(["keygen", "never"]))
+    """
+    with start(program, stderr=subprocess.PIPE) as child:
+        assert "pip install 'actorflow[dist]'" in child.stderr.read()
+    assert child.returncode == 2
