@@ -23,12 +23,17 @@
     +-- FormatError (ValueError)    a file or message that is not what it should be
     +-- TrainingError           a batch of a run failed
     +-- MissingExtraError (ImportError)
+    +-- CommunicationError (ConnectionError)
+        +-- UnreachableError        nobody is there, or somebody is no more
+        +-- SocketClosedError       the socket was closed, by this process
+        +-- InsecureAddressError    an address other machines can reach, without keys
 """
 
 __all__ = [
     "ActorflowError",
     "AnomalyError",
     "BackPressureError",
+    "CommunicationError",
     "ContextError",
     "DTypeError",
     "DeadlockError",
@@ -37,6 +42,7 @@ __all__ = [
     "ForkedEngineError",
     "FormatError",
     "GradientError",
+    "InsecureAddressError",
     "MembershipError",
     "MissingExtraError",
     "OperationCancelled",
@@ -44,7 +50,9 @@ __all__ = [
     "ParameterError",
     "SequenceError",
     "ShapeError",
+    "SocketClosedError",
     "TrainingError",
+    "UnreachableError",
     "VerificationError",
     "WouldBlockError",
 ]
@@ -149,3 +157,19 @@ class TrainingError(ActorflowError):
 
 class MissingExtraError(ActorflowError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class CommunicationError(ActorflowError, ConnectionError):
+    """Processes could not talk to each other."""
+
+
+class UnreachableError(CommunicationError):
+    """The other side is not connected, or is no more."""
+
+
+class SocketClosedError(CommunicationError):
+    """Something was asked of a socket that this process has closed."""
+
+
+class InsecureAddressError(CommunicationError):
+    """An address that other machines can reach was to be used without keys."""
