@@ -4,6 +4,7 @@ usage: training_actorflow.py FOLDER CONTEXTS WORKERS; FOLDER has the images, WOR
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -95,7 +96,7 @@ class Runs:
     seed = 0
 
 
-def bare_step(context: af.Context):
+def bare_step(context: af.Context) -> Callable[[], None]:
     """A step of an executor with the updates in one message."""
     net = lenet()
     weights = [name for name in net.list_arguments() if name not in {"data", "softmax_label"}]
