@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,15 +36,13 @@ class Display:
         self._num_batches = num_batches
         self._style = style
         self._bar: Any = None
-        self._task: Any = None
         self._next_look = 0.0
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         if self._style == "live":
             self._bar = _make_bar()
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task("", total=None, values="")
             self._show(self._begin_epoch, 0, "")
         return self
 
@@ -96,8 +94,8 @@ class Display:
         self._show(
             param.epoch,
             param.nbatch + 1,
-            f"{told}, {report.speed:.0f} samples/s, starved {starved:.0%} "
-            f"(data {report.data:.0%}, communication {report.communication:.0%})",
+            f"{told}, {report.speed:.0f} samples/s, starved {starved:.0%}: "
+            f"data {report.data:.0%}, communication {report.communication:.0%}",
         )
 
     def _show(self, epoch: int, batches: int, values: str) -> None:
@@ -109,7 +107,7 @@ class Display:
             done += (epoch - self._begin_epoch) * self._num_batches
         number = min(epoch + 1, self._num_epoch)
         text = f"epoch {number}/{self._num_epoch} batch {batches}{of}"
-        self._bar.update(self._task, completed=done, total=total, description=text, values=values)
+        self._bar.show(done, total, text, values)
 
 
 def plain(report: Report) -> dict[str, Any]:
@@ -142,18 +140,42 @@ def _told(report: Report) -> str:
 def _make_bar() -> Any:  # noqa: ANN401 -- rich is not checked
     """A bar on the standard error stream; None without rich, which is said."""
     try:
-        from rich import progress  # noqa: PLC0415 -- an extra
-        from rich.console import Console  # noqa: PLC0415
+        return _Bar()
     except ImportError:
         hint = "no live display without rich: pip install 'actorflow[progress]'"
         print(f"actorflow train: {hint}", file=sys.stderr)
         return None
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(20),
-        progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.fields[values]}"),
-    )
-    # Lines of the standard output go above the bar if they go to the terminal, too.
-    above = sys.stdout.isatty()
-    return progress.Progress(*columns, console=Console(stderr=True), redirect_stdout=above)
+
+
+class _Bar:
+    """How far the run is, and below it the numbers: both fit into 80 columns."""
+
+    def __init__(self) -> None:
+        from rich import progress  # noqa: PLC0415 -- an extra
+        from rich.console import Console, Group  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        self._values = Text(no_wrap=True)
+        self._progress = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
+        )
+        self._task = self._progress.add_task("", total=None)
+        # Lines of the standard output go above the bar if they go to the terminal, too.
+        above = sys.stdout.isatty()
+        self._live = Live(
+            Group(self._progress, self._values),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=above,
+        )
+        self.start, self.stop = self._live.start, self._live.stop
+
+    def show(self, done: int, total: int | None, text: str, values: str) -> None:
+        """Show other numbers from now on."""
+        self._progress.update(self._task, completed=done, total=total, description=text)
+        self._values.plain = values

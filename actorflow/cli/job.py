@@ -18,6 +18,7 @@ from actorflow.training.initializer import Xavier
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from actorflow.cli.sources import Source
     from actorflow.io import DataIter
@@ -42,6 +43,7 @@ class Job:
       style: how it is shown, see `Display`.
       options: the command line.
       reports: those of the epochs that have ended.
+      saved: the epoch behind which the last checkpoint was written; 0 without one.
       interrupted: whether somebody pressed Ctrl-C.
     """
 
@@ -54,7 +56,15 @@ class Job:
     style: str
     options: argparse.Namespace
     reports: list[Report] = attrs.field(factory=list)
+    saved: int = attrs.field(init=False)
     interrupted: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.saved = self.begin_epoch
+
+    def note_saved(self, epoch: int, *_parameters: object) -> None:
+        """Be called behind what has written a checkpoint, with the epoch, from 0 on."""
+        self.saved = epoch + 1
 
 
 def run_job(job: Job) -> int:
@@ -124,9 +134,10 @@ async def _epochs(job: Job, data: DataIter, held_out: DataIter | None) -> None:
     num_batches = None
     if job.data.num_rows is not None:
         num_batches = -(-job.data.num_rows // options.batch_size)
-    save = []
+    save: list[Callable[..., object]] = []
     if options.checkpoint is not None:
-        save.append(module_checkpoint(job.module, options.checkpoint, save_optimizer_states=True))
+        write = module_checkpoint(job.module, options.checkpoint, save_optimizer_states=True)
+        save = [write, job.note_saved]
     with Display(options.epochs, job.begin_epoch, num_batches, job.style) as display:
         if job.begin_epoch:
             display.say(f"goes on from {_checkpoint(job, job.begin_epoch)}")
@@ -174,16 +185,7 @@ def _checkpoint(job: Job, epoch: int) -> str:
 
 
 def _last_checkpoint(job: Job) -> str | None:
-    """The last one that is there, whole: its states are written last."""
-    if job.options.checkpoint is None:
-        return None
-    for epoch in range(job.options.epochs, 0, -1):
-        path = _checkpoint(job, epoch)
-        if epoch <= job.begin_epoch + len(job.reports) + 1 and (
-            Path(path).exists() and Path(path).with_suffix(".states").exists()
-        ):
-            return path
-    return None
+    return _checkpoint(job, job.saved) if job.saved else None
 
 
 def _kept(job: Job) -> str:

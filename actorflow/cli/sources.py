@@ -83,11 +83,14 @@ def _digits(option: str, text: str, shape: Shape | None) -> Source:
         ) from error
     images, labels = mnist_data()
     order = np.random.default_rng(2015).permutation(len(images))  # they come sorted by digit
-    images = (images[order] / 255).astype(np.float32).reshape(-1, *(shape or (1, 28, 28)))
+    images = (images[order] / 255).astype(np.float32)
     labels = labels[order].astype(np.float32)
     cut = len(images) - len(images) // _HELD_OUT
-    held_out = _rows(images[cut:], labels[cut:], 10)
-    return attrs.evolve(_rows(images[:cut], labels[:cut], 10), held_out=held_out)
+    parts = [
+        _arrays(f"{option} {text}", images[part], labels[part], shape or (1, 28, 28))
+        for part in (slice(cut), slice(cut, None))
+    ]
+    return attrs.evolve(parts[0], held_out=parts[1])
 
 
 def _mnist(option: str, text: str, shape: Shape | None) -> Source:
@@ -191,17 +194,13 @@ def _arrays(who: str, data: Array, label: Array, shape: Shape | None) -> Source:
     wrong = np.flatnonzero((label < 0) | (label != np.floor(label)))
     if len(wrong):
         raise FormatError(
-            f"{who}: row {wrong[0]} has the class {label[wrong[0]]:g}; "
-            "needs integers from 0 on"
+            f"{who}: row {wrong[0]} has the class {label[wrong[0]]:g}; needs integers from 0 on"
         )
-    return _rows(data, label, int(label.max()) + 1)
 
-
-def _rows(data: Array, label: Array, num_classes: int) -> Source:
     def make(batch_size: int, shuffle: bool, seed: int) -> DataIter:  # noqa: FBT001
         return NDArrayIter(data, label, batch_size, shuffle, seed=seed)
 
-    return Source(make, data.shape[1:], num_classes, len(data))
+    return Source(make, data.shape[1:], int(label.max()) + 1, len(data))
 
 
 def _said(shape: Shape | None) -> str:

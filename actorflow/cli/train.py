@@ -14,6 +14,7 @@ from actorflow.cli.job import Job, run_job
 from actorflow.cli.sources import find_source
 from actorflow.device import Context, cpu, gpu
 from actorflow.errors import ParameterError
+from actorflow.kvstore import create as create_store
 from actorflow.ops import meant
 from actorflow.optimizer import FactorScheduler, MultiFactorScheduler, create as create_optimizer
 from actorflow.symbol import load_symbol
@@ -42,6 +43,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 -- argparse has no public
     parser = commands.add_parser(
         "train",
         help="train a network on data",
+        usage="%(prog)s --network NAME --data WHAT [options]",
         description="Train a network, show how it goes, and write checkpoints, curves and numbers.",
         epilog=_EPILOG,
     )
@@ -57,14 +59,13 @@ def run(parsed: argparse.Namespace) -> int:
     metrics.create(parsed.metric)
     if parsed.curve is not None:
         check_curve(parsed.curve)
-    if parsed.checkpoint is not None and not Path(parsed.checkpoint).absolute().parent.is_dir():
-        folder = str(Path(parsed.checkpoint).parent)
-        raise NotADirectoryError(20, "--checkpoint: no such folder", folder)
+    if not parsed.kvstore.startswith("dist"):  # those meet others when they are made
+        create_store(parsed.kvstore)
+    begin_epoch = _begin_epoch(parsed)
     data = find_source("--data", parsed.data, parsed.shape)
     held_out = data.held_out
     if parsed.eval is not None:
         held_out = find_source("--eval", parsed.eval, parsed.shape)
-    begin_epoch = _begin_epoch(parsed)
     random.seed(parsed.seed)
     module = _module(parsed, data, begin_epoch)
     writer = None
@@ -135,20 +136,25 @@ def _rule(parsed: argparse.Namespace) -> dict[str, Any]:
 
 def _begin_epoch(parsed: argparse.Namespace) -> int:
     """Behind which epoch to go on; 0 for a new run."""
-    if parsed.resume is None:
-        return 0
     if parsed.checkpoint is None:
-        raise ParameterError("--resume needs --checkpoint PREFIX: the files to go on from")
+        if parsed.resume is not None:
+            raise ParameterError("--resume needs --checkpoint PREFIX: the files to go on from")
+        return 0
     prefix = Path(parsed.checkpoint)
-    name = re.compile(re.escape(prefix.name) + r"-(\d{4,})\.states")
-    found = sorted(
-        int(match[1])
-        for path in prefix.parent.glob("*.states")
-        if (match := name.fullmatch(path.name)) and path.with_suffix(".params").exists()
-    )
+    if not prefix.absolute().parent.is_dir():
+        raise NotADirectoryError(20, "--checkpoint: no such folder", str(prefix.parent))
+    found = _checkpoints(prefix)
+    if parsed.resume is None:
+        if found:
+            # Else an interrupted run would go on from the last epoch of another one.
+            raise ParameterError(
+                f"--checkpoint {prefix}: there are checkpoints up to epoch {found[-1]}; "
+                "--resume goes on from them, another prefix leaves them alone"
+            )
+        return 0
     if not found:
         raise FileNotFoundError(2, "--resume: no checkpoint to go on from", f"{prefix}-0001.states")
-    epoch: int = found[-1] if parsed.resume == "last" else parsed.resume
+    epoch: int = parsed.resume or found[-1]
     if epoch not in found:
         said = ", ".join(map(str, found))
         raise ParameterError(f"--resume {epoch}: no checkpoint of that epoch; there are {said}")
@@ -158,6 +164,16 @@ def _begin_epoch(parsed: argparse.Namespace) -> int:
             f"and --epochs {parsed.epochs} asks for no more"
         )
     return epoch
+
+
+def _checkpoints(prefix: Path) -> list[int]:
+    """The epochs whose files are there; that of the optimizer's states is written last."""
+    name = re.compile(re.escape(prefix.name) + r"-(\d{4,})\.states")
+    return sorted(
+        int(match[1])
+        for path in prefix.parent.glob("*.states")
+        if (match := name.fullmatch(path.name)) and path.with_suffix(".params").exists()
+    )
 
 
 def _style(parsed: argparse.Namespace) -> str:
@@ -171,7 +187,11 @@ def _style(parsed: argparse.Namespace) -> str:
 def _add_what(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     names = ", ".join(NETWORKS)
-    add("--network", metavar="NAME", help=f"{names}, or a symbol file that ends in .json")
+    add(
+        "--network",
+        metavar="NAME",
+        help=f"{names}, or a symbol file that ends in .json; --resume takes that of the checkpoint",
+    )
     add(
         "--data",
         required=True,
@@ -215,7 +235,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     add(
         "--resume",
         nargs="?",
-        const="last",
+        const=0,
         type=_positive,
         metavar="EPOCH",
         help="go on behind that epoch, or the last one, of --checkpoint",
@@ -229,10 +249,9 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}; needs 1 at least")
-    return value
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; needs an integer of at least 1")
+    return int(text)
 
 
 def _counts(text: str) -> list[int]:
@@ -244,7 +263,10 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _gpus(text: str) -> list[Context]:
-    return [gpu(int(each)) for each in text.split(",")]
+    numbers = [each.strip() for each in text.split(",")]
+    if not all(number.isdecimal() for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r}; needs numbers of GPUs, such as 0,1")
+    return [gpu(int(number)) for number in numbers]
 
 
 def _contexts(text: str) -> list[Context]:

@@ -59,9 +59,7 @@ def lenet(num_classes: int = 10) -> Symbol:
     for number, filters in enumerate((20, 50), 1):
         net = sym.Convolution(net, kernel=(5, 5), num_filter=filters, name=f"conv{number}")
         net = sym.Activation(net, act_type="tanh", name=f"tanh{number}")
-        net = sym.Pooling(
-            net, kernel=(2, 2), stride=(2, 2), pool_type="max", name=f"pool{number}"
-        )
+        net = sym.Pooling(net, kernel=(2, 2), stride=(2, 2), pool_type="max", name=f"pool{number}")
     net = sym.FullyConnected(sym.Flatten(net, name="flatten"), num_hidden=500, name="fc1")
     net = sym.Activation(net, act_type="tanh", name="tanh3")
     net = sym.FullyConnected(net, num_hidden=num_classes, name="fc2")
