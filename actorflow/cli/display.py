@@ -179,3 +179,4 @@ class _Bar:
         """Show other numbers from now on."""
         self._progress.update(self._task, completed=done, total=total, description=text)
         self._values.plain = values
+        self._live.refresh()
