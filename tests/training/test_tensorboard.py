@@ -47,7 +47,7 @@ def test_in_a_task_it_awaits_the_metric(tmp_path):
 
 
 def test_frequent_needs_a_count(tmp_path):
-    with pytest.raises(ParameterError, match="LogMetricsCallback: the period .* got 0"):
+    with pytest.raises(ParameterError, match=r"LogMetricsCallback: the period .* got 0"):
         callback.LogMetricsCallback(tmp_path / "none", frequent=0)
     assert not (tmp_path / "none").exists()
 
