@@ -67,6 +67,13 @@ def test_json(table, capsys):
     assert last == {"done": True, "epochs": 2, "checkpoint": None, "curve": None}
 
 
+def test_the_help_names_all_networks(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = capsys.readouterr().out
+    assert [name for name in networks.NETWORKS if name not in told] == []
+
+
 def test_quiet(table, capsys):
     assert train(table, "--epochs", 1, "--quiet") == 0
     assert capsys.readouterr() == ("", "")
