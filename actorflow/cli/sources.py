@@ -140,6 +140,7 @@ def _records(option: str, text: str, shape: Shape | None) -> Source:
             path_imgidx=index if "://" not in text and index.exists() else None,
             shuffle=shuffle,
             seed=seed,
+            round_batch=False,  # else an epoch depends on those before, and --resume reads none
             scale=1 / 255,
         )
 

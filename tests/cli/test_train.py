@@ -174,10 +174,16 @@ def test_images_in_a_record_file(tmp_path, capsys):
     prefix, root = str(tmp_path / "all"), str(tmp_path / "photos")
     assert main(["im2rec", "--list", "--recursive", prefix, root]) == 0
     assert main(["im2rec", "--encoding", ".png", "--no-progress", prefix, root]) == 0
-    words = ["--shape", "3,32,32", "--num-classes", "2", "--epochs", "1", "--batch-size", "4"]
+    words = ["--shape", "3,32,32", "--num-classes", "2", "--batch-size", "3", "--json"]
+    command = ["train", "--network", "mlp", "--data", f"{prefix}.rec", *words]
+    whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
     capsys.readouterr()
-    assert main(["train", "--network", "mlp", "--data", f"{prefix}.rec", *words, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[0])["batches"] == 2
+    assert main([*command, "--epochs", "3", "--checkpoint", whole]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["batches"] == 3
+    assert main([*command, "--epochs", "1", "--checkpoint", parts]) == 0
+    assert main([*command, "--epochs", "3", "--checkpoint", parts, "--resume"]) == 0
+    ours, theirs = (tmp_path / f"{name}-0003.params" for name in ("parts", "whole"))
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_several_contexts_learn_the_same(table, tmp_path):
