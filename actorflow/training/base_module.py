@@ -7,24 +7,28 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from actorflow import nd
-from actorflow.errors import ParameterError
+from actorflow.errors import ActorflowError, ParameterError
 from actorflow.io import DataIter
 from actorflow.ops import described
 from actorflow.training import metric as metrics
 from actorflow.training.loop import Run, evaluating, predicting, predicting_one, training
 from actorflow.training.parameters import DEFAULT_INITIALIZER, split_params
 from actorflow.training.requests import Driven, drive
+from actorflow.training.resume import Idle, Keeper, checked_arguments, look_up
 from actorflow.training.steps import ModuleSteps
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import TypeAlias
 
     from actorflow.io import DataBatch
     from actorflow.ndarray import NDArray
+    from actorflow.training.evaluation import EvalMetric
     from actorflow.training.report import Report, Values
     from actorflow.training.requests import Steps
+    from actorflow.training.resume import Resumed
     from actorflow.training.steps import OptimizerParams
 
     Callback: TypeAlias = Callable[..., object]
@@ -41,6 +45,7 @@ class BaseModule(ModuleSteps):
     """
 
     report: Report | None = None
+    _keeper: Keeper | None = None
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self.logger = logging.getLogger("actorflow") if logger is None else logger
@@ -77,6 +82,9 @@ class BaseModule(ModuleSteps):
         *,
         epoch_size: int | None = None,
         nan: str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | None = None,
+        resume: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         """Train: bind, initialise what is not yet, and go through the data `num_epoch` times.
 
@@ -101,8 +109,17 @@ class BaseModule(ModuleSteps):
           nan: "raise" to stop at the first operator that gives NaN or an infinity, and name it.
             Operators then run one by one, and every value is looked at, which takes about half as
             long again.
+          checkpoint: write the run's whole state to the folder `<checkpoint>-resume`, where the
+            last two are kept. A run that resumes one has the bits of a run without a break.
+          checkpoint_every: after how many batches, counted through all epochs, and at the end; None
+            for after each epoch.
+          resume: go on with the newest checkpoint of a prefix, or with the one whose folder this
+            is. True is for that of `checkpoint`, or the beginning if there is none yet.
+            `begin_epoch`, the initializer and `arg_params` do not count then.
 
         Raises:
+          FormatError: the checkpoint is damaged, or of another program; nothing has changed.
+          FileNotFoundError: there is no checkpoint of that prefix.
           TrainingError: a batch failed; it says which, and why. Other exceptions are what callbacks
             raise, and mistakes in the arguments.
         """
@@ -152,17 +169,27 @@ class BaseModule(ModuleSteps):
         if not isinstance(end, int) or not isinstance(begin, int):
             message = f"{who}: num_epoch has to say how many epochs to train, got {end!r}"
             raise ParameterError(message)
+        checked_arguments(who, asked)
         data = _as_iterator(who, "train_data", asked["train_data"])
         eval_data = asked["eval_data"]
         if eval_data is not None:
             _as_iterator(who, "eval_data", eval_data)
         metric = metrics.create(asked["eval_metric"])
         scored = asked["validation_metric"]
-        self.prepare_fit(data, asked)
+        found = look_up(who, self, data, metric, asked)
+        if found is not None:
+            found.place(data, asked["epoch_size"])
+        self.prepare_fit(data, {**asked, "found": found})
+        if found is not None:
+            found.finish(self, metric)
+            self.logger.info("Resumed %s at epoch %d, batch %d", *found.where)
+        self._keeper = self._kept(who, data, metric, asked)
         run = Run(
             data=data,
             metric=metric,
-            begin_epoch=begin,
+            begin_epoch=begin if found is None else found.epoch,
+            begin_batch=0 if found is None else found.nbatch,
+            keeper=self._keeper or Idle(),
             num_epoch=end,
             epoch_size=asked["epoch_size"],
             eval_data=eval_data,
@@ -181,7 +208,7 @@ class BaseModule(ModuleSteps):
 
         Args:
           data: what it will learn from.
-          asked: the arguments of `fit`.
+          asked: the arguments of `fit`, and as `found` the checkpoint that is resumed, if any.
         """
         if not self.binded or asked["force_rebind"]:
             self.bind(
@@ -194,13 +221,17 @@ class BaseModule(ModuleSteps):
             self.install_monitor(asked["monitor"])
         if asked["nan"] is not None:
             self.detect_anomaly(active=True)
-        self.init_params(
-            asked["initializer"],
-            asked["arg_params"],
-            asked["aux_params"],
-            asked["allow_missing"],
-            asked["force_init"],
-        )
+        found: Resumed | None = asked.get("found")
+        if found is not None:
+            found.fill(self)
+        else:
+            self.init_params(
+                asked["initializer"],
+                asked["arg_params"],
+                asked["aux_params"],
+                asked["allow_missing"],
+                asked["force_init"],
+            )
         if not self.optimizer_initialized or asked["force_init"]:
             self.init_optimizer(
                 asked["kvstore"],
@@ -208,6 +239,14 @@ class BaseModule(ModuleSteps):
                 asked["optimizer_params"],
                 force_init=asked["force_init"],
             )
+
+    def _kept(
+        self, who: str, data: DataIter, metric: EvalMetric, asked: Mapping[str, Any]
+    ) -> Keeper | None:
+        """What writes the checkpoints, if they are wanted."""
+        if asked["checkpoint"] is None:
+            return None
+        return Keeper(who, self, data, metric, asked["checkpoint"], asked["checkpoint_every"])
 
     def _reported(self, run: Run) -> Steps[Report]:
         self.report = yield from training(self, run)
@@ -354,6 +393,51 @@ class BaseModule(ModuleSteps):
             outputs, batch = found
             yield outputs, nbatch, batch
             nbatch += 1
+
+    # -- Checkpoints of runs -----------------------------------------------------------------
+
+    def save_state(self, prefix: str | os.PathLike[str] | None = None) -> Path:
+        """Write a checkpoint of the last run, where it is now, for `fit(..., resume=...)`.
+
+        The run is one with `checkpoint`; it may have been cancelled, or be over. Waits for its
+        batches and the files.
+
+        Args:
+          prefix: where to; default the run's `checkpoint`.
+
+        Returns:
+          The folder of the checkpoint.
+
+        Raises:
+          ActorflowError: there is no such run, or it failed in the middle of a batch.
+          WouldBlockError: in an event loop; use `await save_state_async(...)` there.
+          OSError: it cannot be written.
+        """
+        keeper = self._run_kept("save_state")
+        if keeper.writing is not None:
+            keeper.writing.wait()
+        written: Path = keeper.send(prefix).wait()
+        return written
+
+    async def save_state_async(self, prefix: str | os.PathLike[str] | None = None) -> Path:
+        """Do like `save_state` in a trio or asyncio task; a worker writes.
+
+        Cancelling it ends the wait: the checkpoint may still appear, whole.
+        """
+        keeper = self._run_kept("save_state_async")
+        if keeper.writing is not None:
+            await keeper.writing
+        written: Path = await keeper.send(prefix)
+        return written
+
+    def _run_kept(self, who: str) -> Keeper:
+        if self._keeper is None:
+            message = (
+                f"{type(self).__name__}.{who}: there was no fit(..., checkpoint=...), which notes "
+                "where it is"
+            )
+            raise ActorflowError(message)
+        return self._keeper
 
     # -- Files -----------------------------------------------------------------------------------
 
