@@ -96,8 +96,7 @@ class BaseModule(ModuleSteps):
           eval_metric: what is said of the training batches: a metric, or what makes one.
           epoch_end_callback: called with epoch, symbol, parameters and states after each epoch,
             such as `do_checkpoint("prefix")`; or several in a list, as all callbacks.
-          batch_end_callback: called with a `BatchEndParam` after each batch was sent. One that
-            reads the metric waits for the batch.
+          batch_end_callback: called with a `BatchEndParam` after each batch was sent.
           kvstore, optimizer, optimizer_params: as for `init_optimizer`.
           eval_end_callback, eval_batch_end_callback: called with a `BatchEndParam` likewise.
           initializer, arg_params, aux_params, allow_missing, force_init: as for `init_params`.
@@ -107,19 +106,15 @@ class BaseModule(ModuleSteps):
           monitor: watches the values inside. Each batch that it looks at is waited for.
           epoch_size: batches of an epoch; the iterator goes on where it was. None for all it has.
           nan: "raise" to stop at the first operator that gives NaN or an infinity, and name it.
-            Operators then run one by one, and every value is looked at, which takes about half as
-            long again.
-          checkpoint: write the run's whole state to the folder `<checkpoint>-resume`, where the
-            last two are kept. A run that resumes one has the bits of a run without a break.
-          checkpoint_every: after how many batches, counted through all epochs, and at the end; None
-            for after each epoch.
-          resume: go on with the newest checkpoint of a prefix, or with the one whose folder this
-            is. True is for that of `checkpoint`, or the beginning if there is none yet.
-            `begin_epoch`, the initializer and `arg_params` do not count then.
+            Every value is looked at, which takes about half as long again.
+          checkpoint: a prefix; the run's whole state goes to the folder `<checkpoint>-resume`.
+          checkpoint_every: after how many batches, and at the end; None for after each epoch.
+          resume: a prefix, of which the newest checkpoint is gone on with, or the folder of one.
+            True is that of `checkpoint`, or the beginning if there is none yet. What says how to
+            begin, such as `begin_epoch` and `initializer`, does not count then.
 
         Raises:
           FormatError: the checkpoint is damaged, or of another program; nothing has changed.
-          FileNotFoundError: there is no checkpoint of that prefix.
           TrainingError: a batch failed; it says which, and why. Other exceptions are what callbacks
             raise, and mistakes in the arguments.
         """
