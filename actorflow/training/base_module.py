@@ -110,13 +110,11 @@ class BaseModule(ModuleSteps):
           checkpoint: a prefix; the run's whole state goes to the folder `<checkpoint>-resume`.
           checkpoint_every: after how many batches, and at the end; None for after each epoch.
           resume: a prefix, of which the newest checkpoint is gone on with, or the folder of one.
-            True is that of `checkpoint`, or the beginning if there is none yet. What says how to
-            begin, such as `begin_epoch` and `initializer`, does not count then.
+            True is that of `checkpoint`, or the beginning if there is none yet.
 
         Raises:
           FormatError: the checkpoint is damaged, or of another program; nothing has changed.
-          TrainingError: a batch failed; it says which, and why. Other exceptions are what callbacks
-            raise, and mistakes in the arguments.
+          TrainingError: a batch failed; it says which, and why. Callbacks' exceptions come as such.
         """
         options = {name: value for name, value in locals().items() if name != "self"}
         drive(self._fitting(every="epoch", **options))
