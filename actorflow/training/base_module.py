@@ -117,7 +117,7 @@ class BaseModule(ModuleSteps):
           TrainingError: a batch failed; it says which, and why. Callbacks' exceptions come as such.
         """
         options = {name: value for name, value in locals().items() if name != "self"}
-        drive(self._fitting(every="epoch", **options))
+        self._driven(self._fitting(every="epoch", **options))
 
     def fit_async(
         self,
@@ -240,6 +240,19 @@ class BaseModule(ModuleSteps):
         if asked["checkpoint"] is None:
             return None
         return Keeper(who, self, data, metric, asked["checkpoint"], asked["checkpoint_every"])
+
+    def _driven(self, steps: Steps[Report]) -> None:
+        """Go through a run. If it fails, the checkpoint that is being written is finished."""
+        try:
+            drive(steps)
+        except Exception as error:
+            if self._keeper is not None and self._keeper.writing is not None:
+                try:
+                    self._keeper.writing.wait()
+                except Exception as other:  # noqa: BLE001 -- told together with the first
+                    if other is not error.__cause__:
+                        error.add_note(f"the last checkpoint was not written: {other!r}")
+            raise
 
     def _reported(self, run: Run) -> Steps[Report]:
         self.report = yield from training(self, run)

@@ -56,9 +56,9 @@ def manifest(tmp_path):
 # -- Killed ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine_type", ["naive", "threaded"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine_type", "seed"), [("naive", "1"), ("threaded", "2")])
 @pytest.mark.parametrize("kind", ["ahead", "contexts", "epochs", "images"])
-@pytest.mark.parametrize("seed", ["1", "2"])
 def test_a_killed_run_goes_on_with_the_same_bits(engine_type, kind, seed, tmp_path):
     (tmp_path / "images").mkdir()
     paths = {"IMAGES": str(write(tmp_path / "images", count=9)), "PYTHONPATH": str(ROOT)}
@@ -98,7 +98,7 @@ def test_sums_of_several_metrics(engine, tmp_path):
 
     with pytest.raises(Stop):
         fit(checkpoint=tmp_path / "net", checkpoint_every=1, batch_end_callback=stop_at(1, 3))
-    with pytest.raises(FormatError, match="of another metric: it was .*accuracy.*, and is .*rows"):
+    with pytest.raises(FormatError, match=r"of another metric: it was .*accuracy.*, and is .*rows"):
         fit(resume=tmp_path / "net", **options())
     again = broken(
         lambda **more: fit(**options(), **more), tmp_path / "b", 1, 3, checkpoint_every=1
@@ -143,10 +143,20 @@ def test_a_loss_in_python_has_no_state():
 
 def test_modules_that_cannot():
     class Other(af.mod.PythonModule):
-        pass
+        def __init__(self):
+            super().__init__(["data"], ["label"], ["out"])
+
+        def forward(self, data_batch, is_train=None):
+            pass
+
+        def get_outputs(self, merge_multi_context=True):
+            return []
+
+        def _compute_output_shapes(self):
+            return []
 
     with pytest.raises(ActorflowError, match="a test: Other does not say what its state is"):
-        Other(["data"], ["label"], ["out"]).stateful("a test")
+        Other().stateful("a test")
     adding = af.mod.Module(mlp())
     adding.bind(digits().provide_data, digits().provide_label, grad_req="add")
     with pytest.raises(ActorflowError, match="with grad_req='add' the gradients are a state"):
@@ -221,7 +231,7 @@ def test_a_run_that_failed_has_no_place(tmp_path):
 
 def test_files_that_cannot_be_written_stop_the_run(tmp_path):
     (tmp_path / "net-resume").write_text("in the way")
-    with pytest.raises(TrainingError, match="epoch 2, batch 0: FileExistsError"):
+    with pytest.raises(TrainingError, match="epoch 0, batch 0: FileExistsError"):
         fit(checkpoint=tmp_path / "net", num_epoch=1)
 
 
@@ -394,7 +404,7 @@ def test_plain_numbers(value):
     [
         "x",
         None,
-        {"float": "1e99999"},
+        {"float": "1.z"},
         {"float": 3},
         {"dtype": "O", "shape": [], "data": ""},
         {"dtype": "<f4", "shape": [-1], "data": ""},
