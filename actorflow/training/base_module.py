@@ -105,8 +105,7 @@ class BaseModule(ModuleSteps):
           validation_metric: what `eval_data` is scored by; default `eval_metric`.
           monitor: watches the values inside. Each batch that it looks at is waited for.
           epoch_size: batches of an epoch; the iterator goes on where it was. None for all it has.
-          nan: "raise" to stop at the first operator that gives NaN or an infinity, and name it.
-            Every value is looked at, which takes about half as long again.
+          nan: "raise" to stop at the first operator that gives NaN or an infinity; takes longer.
           checkpoint: a prefix; the run's whole state goes to the folder `<checkpoint>-resume`.
           checkpoint_every: after how many batches, and at the end; None for after each epoch.
           resume: a prefix, of which the newest checkpoint is gone on with, or the folder of one.
