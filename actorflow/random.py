@@ -2,13 +2,26 @@
 
 from actorflow.ndarray.random import (
     Stream,
+    get_state,
     normal,
     permutation,
     randint,
     seed,
+    set_state,
     shuffle,
     stream,
     uniform,
 )
 
-__all__ = ["Stream", "normal", "permutation", "randint", "seed", "shuffle", "stream", "uniform"]
+__all__ = [
+    "Stream",
+    "get_state",
+    "normal",
+    "permutation",
+    "randint",
+    "seed",
+    "set_state",
+    "shuffle",
+    "stream",
+    "uniform",
+]

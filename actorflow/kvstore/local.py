@@ -274,6 +274,11 @@ class LocalStore(KVStore):
         updater = self._states_of("load_optimizer_states")
         updater.set_states(Path(fname).read_bytes())
 
+    @property
+    def updater(self) -> Updater | None:
+        """What applies the optimizer, in this process; None before `set_optimizer`."""
+        return self._rules
+
     def _states_of(self, who: str) -> Updater:
         if self._rules is None:
             message = f"KVStore.{who}: there are no states before set_optimizer"

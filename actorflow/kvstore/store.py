@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorflow.engine import Operation
     from actorflow.kvstore.arguments import Given, Key, Keys
     from actorflow.ndarray import NDArray
-    from actorflow.optimizer import Optimizer
+    from actorflow.optimizer import Optimizer, Updater
 
     Rule: TypeAlias = Callable[[Key, NDArray, NDArray], object]
 
@@ -52,6 +52,11 @@ class KVStore(ABC):
     @abstractmethod
     def num_workers(self) -> int:
         """How many workers take part: 1 where all devices are of one process."""
+
+    @property
+    def updater(self) -> Updater | None:
+        """What applies the optimizer, if that is in this process; else None."""
+        return None
 
     @abstractmethod
     def init(self, key: Keys, value: Given = None) -> None:

@@ -17,14 +17,16 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Mapping
 from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from actorflow.device import as_context
+from actorflow.device import Context, as_context
 from actorflow.engine import Engine, Resource, current_engine
+from actorflow.errors import ContextError, FormatError
 from actorflow.ndarray.array import NDArray
 from actorflow.ndarray.creation import ShapeLike, arange
 from actorflow.ndarray.invoke import check_out, make, push
@@ -40,20 +42,25 @@ from actorflow.ops import (
 )
 
 if TYPE_CHECKING:
-    from actorflow.device import Context
     from actorflow.ops import Operator, Orthogonal
 
 __all__ = [
     "Stream",
     "draw_into",
+    "get_state",
     "normal",
     "permutation",
     "randint",
     "seed",
+    "set_state",
     "shuffle",
     "stream",
     "uniform",
 ]
+
+
+_VERSION: Final = 1  # of what `get_state` gives
+_MOST: Final = 1 << 64  # draws: the counter has a word for their number
 
 
 class Stream:
@@ -74,13 +81,18 @@ class Stream:
         """Another thread of the parent may have had the lock, which nobody would give back here."""
         self._lock = threading.RLock()
 
-    def reset(self, seed_state: int) -> None:
-        """Start again, with another seed. Draws pushed before keep their numbers."""
+    @property
+    def draws(self) -> int:
+        """How many draws it has given numbers to."""
+        return self._draws
+
+    def reset(self, seed_state: int, draws: int = 0) -> None:
+        """Start again, with another seed, behind some draws. Those pushed before keep theirs."""
         entropy = (seed_state, self.context.device_typeid, self.context.device_id)
         key = np.asarray(np.random.SeedSequence(entropy).generate_state(2, np.uint64), np.uint64)
         with self._lock:
             self._key = key
-            self._draws = 0
+            self._draws = draws
 
     def draw(self) -> partial[np.random.Generator]:
         """Take the next number; return what makes that draw's generator."""
@@ -119,11 +131,17 @@ class _Streams:
                 found = self._streams[context] = Stream(context, self._seed)
             return found
 
-    def reset(self, seed_state: int) -> None:
+    def reset(self, seed_state: int, draws: Mapping[Context, int] | None = None) -> None:
         with self._lock:
             self._seed = seed_state
-            for each in self._streams.values():
-                each.reset(seed_state)
+            for context in draws or ():
+                self.get(context)
+            for context, each in self._streams.items():
+                each.reset(seed_state, (draws or {}).get(context, 0))
+
+    def state(self) -> tuple[int, dict[Context, int]]:
+        with self._lock:
+            return self._seed, {where: each.draws for where, each in self._streams.items()}
 
     def after_fork_in_child(self) -> None:
         """Another thread of the parent may have had a lock, which nobody would give back here."""
@@ -155,6 +173,56 @@ def seed(seed_state: int) -> None:
     if state < 0:
         raise ValueError(f"seed: the seed is not negative, got {seed_state}")
     _streams.reset(state)
+
+
+def get_state() -> dict[str, Any]:
+    """Where the generators of all contexts stand, as plain data that JSON can hold.
+
+    Draws pushed so far are behind it, computed or not. NumPy's and your own generators are not
+    in it.
+    """
+    seed_state, draws = _streams.state()
+    return {
+        "version": _VERSION,
+        "seed": seed_state,
+        "draws": [[each.device_type, each.device_id, count] for each, count in draws.items()],
+    }
+
+
+def set_state(state: Mapping[str, Any]) -> None:
+    """Have the generators of all contexts go on where they stood at a `get_state`.
+
+    The next draws give the same numbers as those that followed it. Draws pushed before keep the
+    numbers that they were to get.
+
+    Raises:
+      TypeError, FormatError: it is no such state; then nothing has changed.
+    """
+    _streams.reset(*checked_state(state))
+
+
+def checked_state(state: object) -> tuple[int, dict[Context, int]]:
+    """The seed and the draws in what `get_state` gave; raises what `set_state` raises."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"set_state: needs what get_state() gave, got {described(state)}")
+    version, seed_state, given = (state.get(name) for name in ("version", "seed", "draws"))
+    if version != _VERSION:
+        raise FormatError(f"set_state: the version is {version!r}; this release reads {_VERSION}")
+    if not isinstance(seed_state, int) or isinstance(seed_state, bool) or seed_state < 0:
+        raise FormatError(f"set_state: the seed is {seed_state!r}, and needs to be from 0 on")
+    draws: dict[Context, int] = {}
+    if not isinstance(given, list | tuple):
+        raise FormatError(f"set_state: the draws are {given!r}, and need to be a list")
+    for each in given:
+        try:
+            kind, number, count = each
+            context = Context(kind, number)
+        except (TypeError, ValueError, ContextError) as error:
+            raise FormatError(f"set_state: {each!r} is no context and its draws") from error
+        if context in draws or type(count) is not int or not 0 <= count < _MOST:
+            raise FormatError(f"set_state: the draws of {context} are {count!r}")
+        draws[context] = count
+    return seed_state, draws
 
 
 def stream(ctx: Context | None = None) -> Stream:

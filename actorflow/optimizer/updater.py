@@ -16,6 +16,7 @@ from actorflow.optimizer.optimizer import Optimizer, from_description
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actorflow.engine import Operation, Resource
     from actorflow.optimizer.optimizer import Index, State
 
 __all__ = ["Updater", "get_updater"]
@@ -126,12 +127,23 @@ class Updater:
 
     async def get_states_async(self, *, dump_optimizer: bool = False) -> bytes:
         """Do like `get_states` in a trio or asyncio task; a worker copies."""
+        found: bytes = await self.push_states(dump_optimizer=dump_optimizer)
+        return found
+
+    def push_states(
+        self, *, dump_optimizer: bool = False, writes: Sequence[Resource] = ()
+    ) -> Operation:
+        """Send the operation whose result is what `get_states` gives now. Waits for nothing.
+
+        Args:
+          dump_optimizer: the description of the optimizer, too.
+          writes: what shall hold its error if it fails, and whose readers run behind it.
+        """
         arrays, numbers = self._gathered(dump_optimizer=dump_optimizer)
         engine = arrays[0]._engine() if arrays else current_engine()
         pack = partial(_packed, arrays, numbers)
         reads = [each._resource for each in arrays]
-        found: bytes = await engine.push(pack, reads=reads, device="io", name="states")
-        return found
+        return engine.push(pack, reads=reads, writes=writes, device="io", name="states")
 
     def _gathered(self, *, dump_optimizer: bool) -> tuple[list[NDArray], bytes]:
         optimizer = self.optimizer

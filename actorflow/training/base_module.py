@@ -7,24 +7,28 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from actorflow import nd
-from actorflow.errors import ParameterError
+from actorflow.errors import ActorflowError, ParameterError
 from actorflow.io import DataIter
 from actorflow.ops import described
 from actorflow.training import metric as metrics
 from actorflow.training.loop import Run, evaluating, predicting, predicting_one, training
 from actorflow.training.parameters import DEFAULT_INITIALIZER, split_params
 from actorflow.training.requests import Driven, drive
+from actorflow.training.resume import Idle, Keeper, checked_arguments, look_up
 from actorflow.training.steps import ModuleSteps
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import TypeAlias
 
     from actorflow.io import DataBatch
     from actorflow.ndarray import NDArray
+    from actorflow.training.evaluation import EvalMetric
     from actorflow.training.report import Report, Values
     from actorflow.training.requests import Steps
+    from actorflow.training.resume import Resumed
     from actorflow.training.steps import OptimizerParams
 
     Callback: TypeAlias = Callable[..., object]
@@ -41,6 +45,7 @@ class BaseModule(ModuleSteps):
     """
 
     report: Report | None = None
+    _keeper: Keeper | None = None
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self.logger = logging.getLogger("actorflow") if logger is None else logger
@@ -77,6 +82,9 @@ class BaseModule(ModuleSteps):
         *,
         epoch_size: int | None = None,
         nan: str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | None = None,
+        resume: str | os.PathLike[str] | bool | None = None,
     ) -> None:
         """Train: bind, initialise what is not yet, and go through the data `num_epoch` times.
 
@@ -88,8 +96,7 @@ class BaseModule(ModuleSteps):
           eval_metric: what is said of the training batches: a metric, or what makes one.
           epoch_end_callback: called with epoch, symbol, parameters and states after each epoch,
             such as `do_checkpoint("prefix")`; or several in a list, as all callbacks.
-          batch_end_callback: called with a `BatchEndParam` after each batch was sent. One that
-            reads the metric waits for the batch.
+          batch_end_callback: called with a `BatchEndParam` after each batch was sent.
           kvstore, optimizer, optimizer_params: as for `init_optimizer`.
           eval_end_callback, eval_batch_end_callback: called with a `BatchEndParam` likewise.
           initializer, arg_params, aux_params, allow_missing, force_init: as for `init_params`.
@@ -98,16 +105,18 @@ class BaseModule(ModuleSteps):
           validation_metric: what `eval_data` is scored by; default `eval_metric`.
           monitor: watches the values inside. Each batch that it looks at is waited for.
           epoch_size: batches of an epoch; the iterator goes on where it was. None for all it has.
-          nan: "raise" to stop at the first operator that gives NaN or an infinity, and name it.
-            Operators then run one by one, and every value is looked at, which takes about half as
-            long again.
+          nan: "raise" to stop at the first operator that gives NaN or an infinity; takes longer.
+          checkpoint: a prefix; the run's whole state goes to the folder `<checkpoint>-resume`.
+          checkpoint_every: after how many batches, and at the end; None for after each epoch.
+          resume: a prefix, of which the newest checkpoint is gone on with, or the folder of one.
+            True is that of `checkpoint`, or the beginning if there is none yet.
 
         Raises:
-          TrainingError: a batch failed; it says which, and why. Other exceptions are what callbacks
-            raise, and mistakes in the arguments.
+          FormatError: the checkpoint is damaged, or of another program; nothing has changed.
+          TrainingError: a batch failed; it says which, and why. Callbacks' exceptions come as such.
         """
         options = {name: value for name, value in locals().items() if name != "self"}
-        drive(self._fitting(every="epoch", **options))
+        self._driven(self._fitting(every="epoch", **options))
 
     def fit_async(
         self,
@@ -152,17 +161,27 @@ class BaseModule(ModuleSteps):
         if not isinstance(end, int) or not isinstance(begin, int):
             message = f"{who}: num_epoch has to say how many epochs to train, got {end!r}"
             raise ParameterError(message)
+        checked_arguments(who, asked)
         data = _as_iterator(who, "train_data", asked["train_data"])
         eval_data = asked["eval_data"]
         if eval_data is not None:
             _as_iterator(who, "eval_data", eval_data)
         metric = metrics.create(asked["eval_metric"])
         scored = asked["validation_metric"]
-        self.prepare_fit(data, asked)
+        found = look_up(who, self, data, metric, asked)
+        if found is not None:
+            found.place(data, asked["epoch_size"])
+        self.prepare_fit(data, {**asked, "found": found})
+        if found is not None:
+            found.finish(self, metric)
+            self.logger.info("Resumed %s at epoch %d, batch %d", *found.where)
+        self._keeper = self._kept(who, data, metric, asked)
         run = Run(
             data=data,
             metric=metric,
-            begin_epoch=begin,
+            begin_epoch=begin if found is None else found.epoch,
+            begin_batch=0 if found is None else found.nbatch,
+            keeper=self._keeper or Idle(),
             num_epoch=end,
             epoch_size=asked["epoch_size"],
             eval_data=eval_data,
@@ -181,7 +200,7 @@ class BaseModule(ModuleSteps):
 
         Args:
           data: what it will learn from.
-          asked: the arguments of `fit`.
+          asked: the arguments of `fit`, and as `found` the checkpoint that is resumed, if any.
         """
         if not self.binded or asked["force_rebind"]:
             self.bind(
@@ -194,13 +213,17 @@ class BaseModule(ModuleSteps):
             self.install_monitor(asked["monitor"])
         if asked["nan"] is not None:
             self.detect_anomaly(active=True)
-        self.init_params(
-            asked["initializer"],
-            asked["arg_params"],
-            asked["aux_params"],
-            asked["allow_missing"],
-            asked["force_init"],
-        )
+        found: Resumed | None = asked.get("found")
+        if found is not None:
+            found.fill(self)
+        else:
+            self.init_params(
+                asked["initializer"],
+                asked["arg_params"],
+                asked["aux_params"],
+                asked["allow_missing"],
+                asked["force_init"],
+            )
         if not self.optimizer_initialized or asked["force_init"]:
             self.init_optimizer(
                 asked["kvstore"],
@@ -208,6 +231,27 @@ class BaseModule(ModuleSteps):
                 asked["optimizer_params"],
                 force_init=asked["force_init"],
             )
+
+    def _kept(
+        self, who: str, data: DataIter, metric: EvalMetric, asked: Mapping[str, Any]
+    ) -> Keeper | None:
+        """What writes the checkpoints, if they are wanted."""
+        if asked["checkpoint"] is None:
+            return None
+        return Keeper(who, self, data, metric, asked["checkpoint"], asked["checkpoint_every"])
+
+    def _driven(self, steps: Steps[Report]) -> None:
+        """Go through a run. If it fails, the checkpoint that is being written is finished."""
+        try:
+            drive(steps)
+        except Exception as error:
+            if self._keeper is not None and self._keeper.writing is not None:
+                try:
+                    self._keeper.writing.wait()
+                except Exception as other:  # noqa: BLE001 -- told together with the first
+                    if other is not error.__cause__:
+                        error.add_note(f"the last checkpoint was not written: {other!r}")
+            raise
 
     def _reported(self, run: Run) -> Steps[Report]:
         self.report = yield from training(self, run)
@@ -354,6 +398,51 @@ class BaseModule(ModuleSteps):
             outputs, batch = found
             yield outputs, nbatch, batch
             nbatch += 1
+
+    # -- Checkpoints of runs -----------------------------------------------------------------
+
+    def save_state(self, prefix: str | os.PathLike[str] | None = None) -> Path:
+        """Write a checkpoint of the last run, where it is now, for `fit(..., resume=...)`.
+
+        The run is one with `checkpoint`; it may have been cancelled, or be over. Waits for its
+        batches and the files.
+
+        Args:
+          prefix: where to; default the run's `checkpoint`.
+
+        Returns:
+          The folder of the checkpoint.
+
+        Raises:
+          ActorflowError: there is no such run, or it failed in the middle of a batch.
+          WouldBlockError: in an event loop; use `await save_state_async(...)` there.
+          OSError: it cannot be written.
+        """
+        keeper = self._run_kept("save_state")
+        if keeper.writing is not None:
+            keeper.writing.wait()
+        written: Path = keeper.send(prefix).wait()
+        return written
+
+    async def save_state_async(self, prefix: str | os.PathLike[str] | None = None) -> Path:
+        """Do like `save_state` in a trio or asyncio task; a worker writes.
+
+        Cancelling it ends the wait: the checkpoint may still appear, whole.
+        """
+        keeper = self._run_kept("save_state_async")
+        if keeper.writing is not None:
+            await keeper.writing
+        written: Path = await keeper.send(prefix)
+        return written
+
+    def _run_kept(self, who: str) -> Keeper:
+        if self._keeper is None:
+            message = (
+                f"{type(self).__name__}.{who}: there was no fit(..., checkpoint=...), which notes "
+                "where it is"
+            )
+            raise ActorflowError(message)
+        return self._keeper
 
     # -- Files -----------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorflow.device import Context
     from actorflow.io import DataBatch, DataDesc
     from actorflow.ndarray import NDArray
-    from actorflow.training.steps import OptimizerParams, Settling
+    from actorflow.training.steps import OptimizerParams, Settling, Stateful
 
 __all__ = ["BucketingModule"]
 
@@ -264,6 +264,9 @@ class BucketingModule(BaseModule):
 
     def settling(self) -> Settling:  # noqa: D102
         return self._current.settling()
+
+    def stateful(self, who: str) -> Sequence[Stateful]:  # noqa: D102
+        return self._default.stateful(who)  # which has what all buckets share
 
     # -- Files -----------------------------------------------------------------------------------
 

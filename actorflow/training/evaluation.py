@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from actorflow.engine import Engine
     from actorflow.ops import Memory
+    from actorflow.training.tally import Sums
 
 __all__ = ["Arrays", "EvalMetric", "alias", "check_label_shapes", "known", "register"]
 
@@ -173,6 +174,15 @@ class EvalMetric:
             name=f"metric {self.name}: reset_local",
             quick=True,
         )
+
+    def tallies(self) -> list[Tally]:
+        """Where its sums are, until the next `reset`; a checkpoint keeps what is in them."""
+        return [self._tally]
+
+    def restore(self, sums: Sequence[Sums]) -> None:
+        """Take sums over, as many as there are `tallies`, instead of those that it has."""
+        self._tally = self._fresh()
+        self._tally.put(sums[0])
 
     def _fresh(self) -> Tally:
         return Tally(f"metric {self.name}", self.num)

@@ -21,6 +21,7 @@ from actorflow.io import DataDesc
 from actorflow.training.callback import BatchEndParam
 from actorflow.training.report import Report, Sent, Times, Values
 from actorflow.training.requests import Arrays, Call, Counted, Done, NextBatch, Seen
+from actorflow.training.resume import Idle
 
 if TYPE_CHECKING:
     from actorflow.engine import Accessible, Operation
@@ -49,6 +50,8 @@ class Run:
       epoch_size: batches of an epoch; None for all that the iterator has.
       eval_data, validation_metric: what is looked at after each epoch, if anything.
       every: after what reports are given: "batch" or "epoch".
+      begin_batch: the first batch of the first epoch, whose metric has the sums of those before.
+      keeper: what writes checkpoints, if any are wanted.
     """
 
     data: DataIter
@@ -64,6 +67,8 @@ class Run:
     eval_end: Sequence[Callback] = ()
     monitor: Any = None
     every: str = "epoch"
+    begin_batch: int = 0
+    keeper: Idle = attrs.field(factory=Idle)
 
 
 def training(module: ModuleSteps, run: Run) -> Steps[Report]:
@@ -75,6 +80,7 @@ def training(module: ModuleSteps, run: Run) -> Steps[Report]:
     total, batches = Times(), 0
     metric: Values = ()
     validation: Values = ()
+    keeper = run.keeper
     for epoch in range(run.begin_epoch, run.num_epoch):
         times = yield from _epoch(module, run, epoch)
         batches += times.batches
@@ -101,16 +107,36 @@ def training(module: ModuleSteps, run: Run) -> Steps[Report]:
             _log(module, "Validation", epoch, validation)
         if run.epoch_size is None:
             run.data.reset()
+        keeper.at(epoch + 1, 0)
+        yield from _keep(keeper, epoch_ended=True, last=epoch + 1 == run.num_epoch)
         total.add(times)
         yield times.report("epoch", epoch, times.batches, metric, validation)
+    if keeper.writing is not None:
+        with _blaming(run.num_epoch - 1, 0):
+            yield Done(keeper.writing)
     return total.report("run", run.num_epoch - 1, batches, metric, validation)
+
+
+def _keep(keeper: Idle, *, epoch_ended: bool, last: bool = False) -> Steps[None]:
+    """Have a checkpoint written if one is due, when the one before is."""
+    if not keeper.due(epoch_ended=epoch_ended, last=last):
+        return
+    place = keeper.place
+    epoch, nbatch = (place.epoch, place.nbatch) if place is not None else (0, 0)
+    with _blaming(epoch, max(0, nbatch - 1)):
+        if keeper.writing is not None:
+            yield Done(keeper.writing)
+        keeper.send()
 
 
 def _epoch(module: ModuleSteps, run: Run, epoch: int) -> Steps[Times]:
     """One epoch; return where its time went."""
     pending: deque[Sent] = deque()
+    begin = run.begin_batch if epoch == run.begin_epoch else 0
+    if not begin:
+        run.metric.reset()
     try:
-        return (yield from _batches(module, run, epoch, pending))
+        return (yield from _batches(module, run, epoch, begin, pending))
     except TrainingError as error:
         # What was sent before that was known ends first, or fails too.
         for sent in pending:
@@ -122,10 +148,13 @@ def _epoch(module: ModuleSteps, run: Run, epoch: int) -> Steps[Times]:
         raise
 
 
-def _batches(module: ModuleSteps, run: Run, epoch: int, pending: deque[Sent]) -> Steps[Times]:
-    """The batches of an epoch; `pending` has those that are on their way."""
-    run.metric.reset()
-    times = Times()
+def _batches(
+    module: ModuleSteps, run: Run, epoch: int, begin: int, pending: deque[Sent]
+) -> Steps[Times]:
+    """The batches of an epoch from `begin` on; `pending` has those that are on their way."""
+    times = Times(batches=begin)
+    keeper = run.keeper
+    keeper.at(epoch, begin)
     reset_at = -1
     while run.epoch_size is None or times.batches < run.epoch_size:
         nbatch = times.batches
@@ -143,6 +172,7 @@ def _batches(module: ModuleSteps, run: Run, epoch: int, pending: deque[Sent]) ->
             yield from _settle(pending, times, epoch)
         if run.monitor is not None:
             run.monitor.tic()
+        keeper.leave()
         with _blaming(epoch, nbatch):
             pushed = perf_counter()
             module.forward(batch, is_train=True)
@@ -153,6 +183,8 @@ def _batches(module: ModuleSteps, run: Run, epoch: int, pending: deque[Sent]) ->
         pending.append(Sent(nbatch, asked, got, pushed, computed, updated))
         times.batches += 1
         times.examples += _rows(batch)
+        keeper.at(epoch, times.batches)
+        yield from _keep(keeper, epoch_ended=False)
         if run.monitor is not None:
             with _blaming(epoch, nbatch):
                 yield Seen(run.monitor, module.logger)
@@ -161,16 +193,21 @@ def _batches(module: ModuleSteps, run: Run, epoch: int, pending: deque[Sent]) ->
             for callback in run.batch_end:
                 yield Call(callback, (param,), (Counted(run.metric),))
         if run.every == "batch":
-            with _blaming(epoch, nbatch):
-                yield Counted(run.metric)
-                metric = tuple(run.metric.get_name_value())
-            yield times.report("batch", epoch, nbatch, metric, ())
+            yield from _report(run, times, epoch, nbatch)
     while pending:
         yield from _settle(pending, times, epoch)
     if not times.batches:
         message = f"epoch {epoch}: {type(run.data).__name__} gives no batch, even after reset()"
         raise TrainingError(message, epoch, 0)
     return times
+
+
+def _report(run: Run, times: Times, epoch: int, nbatch: int) -> Steps[None]:
+    """Report a batch, when it was counted."""
+    with _blaming(epoch, nbatch):
+        yield Counted(run.metric)
+        metric = tuple(run.metric.get_name_value())
+    yield times.report("batch", epoch, nbatch, metric, ())
 
 
 def _settle(pending: deque[Sent], times: Times, epoch: int) -> Steps[None]:

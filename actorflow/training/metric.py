@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actorflow.ops import Memory
     from actorflow.training.evaluation import Arrays
     from actorflow.training.measures import Names
+    from actorflow.training.tally import Sums, Tally
 
 __all__ = [
     "F1",
@@ -198,6 +199,17 @@ class CompositeEvalMetric(EvalMetric):
         """Begin again for `get`; `get_global` goes on."""
         for each in self.metrics:
             each.reset_local()
+
+    def tallies(self) -> list[Tally]:
+        """Where the sums of all metrics are."""
+        return [tally for each in self.metrics for tally in each.tallies()]
+
+    def restore(self, sums: Sequence[Sums]) -> None:
+        """Take over the sums of all metrics."""
+        for each in self.metrics:
+            count = len(each.tallies())
+            each.restore(sums[:count])
+            sums = sums[count:]
 
     def get(self) -> tuple[list[str], list[float]]:
         """Wait for all batches so far; return the names and the numbers.

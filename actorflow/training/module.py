@@ -21,7 +21,7 @@ from actorflow.training.checkpoint import (
 from actorflow.training.group import ExecutorGroup, merged, split
 from actorflow.training.names import Names, as_descs, matched_labels
 from actorflow.training.parameters import DEFAULT_INITIALIZER, checked, fill, mean_of
-from actorflow.training.steps import Settling
+from actorflow.training.steps import Settling, Stateful
 from actorflow.training.updates import Updates
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actorflow.io import DataBatch
+    from actorflow.optimizer import Updater
     from actorflow.training.steps import OptimizerParams
 
 __all__ = ["Module"]
@@ -443,6 +444,43 @@ class Module(BaseModule):
             assert self._updates is not None  # noqa: S101 -- it is there
             group = self._bound("save_checkpoint_async")
             await self._updates.save_async(f"{prefix}-{epoch:04d}.states", group)
+
+    # -- Checkpoints of runs -----------------------------------------------------------------
+
+    def stateful(self, who: str) -> Sequence[Stateful]:  # noqa: D102
+        if "add" in self._grad_req.values():
+            message = f"{who}: with grad_req='add' the gradients are a state, which is not written"
+            raise ActorflowError(message)
+        return [self]
+
+    def placing(self) -> dict[str, Any]:  # noqa: D102 -- as in Stateful, like all here
+        return {
+            "contexts": [each.name for each in self._contexts],
+            "loads": list(map(float, self._loads)),
+            "fixed": sorted(self._fixed),
+        }
+
+    def states_by_context(self) -> dict[str, NDArray]:  # noqa: D102
+        group = self._bound("states_by_context")
+        found = zip(self._names.states, group.aux_arrays, strict=True)
+        return {
+            f"{number}:{name}": each
+            for name, arrays in found
+            for number, each in enumerate(arrays)
+            if len(arrays) > 1
+        }
+
+    def states_of_contexts(self) -> list[str]:  # noqa: D102
+        count = len(self._contexts)
+        names = self._names.states if count > 1 else ()
+        return [f"{number}:{name}" for name in names for number in range(count)]
+
+    def updater(self, who: str) -> Updater | None:  # noqa: D102
+        return None if self._updates is None else self._updates.updater(who)
+
+    def require_free(self, who: str) -> None:  # noqa: D102
+        if self._updates is not None:
+            self._updates.require_free(who)
 
     # -- Steps -----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from actorflow.io import DataBatch, DataDesc
-    from actorflow.training.steps import OptimizerParams
+    from actorflow.training.steps import OptimizerParams, Stateful
 
 __all__ = ["PythonLossModule", "PythonModule"]
 
@@ -192,6 +192,10 @@ class PythonLossModule(PythonModule):
         self._scores: NDArray | None = None
         self._labels: NDArray | None = None
         self._scores_grad: NDArray | None = None
+
+    def stateful(self, who: str) -> Sequence[Stateful]:  # noqa: ARG002
+        """It has no state."""
+        return []
 
     def _compute_output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         return [(self.output_names[0], self.data_shapes[0].shape)]

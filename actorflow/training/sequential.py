@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actorflow.ndarray import NDArray
-    from actorflow.training.steps import OptimizerParams
+    from actorflow.training.steps import OptimizerParams, Stateful
 
 __all__ = ["SequentialModule"]
 
@@ -216,6 +216,9 @@ class SequentialModule(BaseModule):
             for own, part in zip(found, module.get_params(), strict=True):
                 own.update(part)
         return found
+
+    def stateful(self, who: str) -> Sequence[Stateful]:  # noqa: D102
+        return [part for module in self._modules for part in module.stateful(who)]
 
     def init_optimizer(  # noqa: D102
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from actorflow.engine import Accessible
     from actorflow.io import DataBatch, DataDesc
     from actorflow.ndarray import NDArray
+    from actorflow.optimizer import Updater
     from actorflow.symbol import Symbol
 
     OptimizerParams: TypeAlias = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
-__all__ = ["ModuleSteps", "Settling"]
+__all__ = ["ModuleSteps", "Settling", "Stateful"]
 
 
 @attrs.frozen
@@ -38,6 +39,36 @@ class Settling:
     outputs: Sequence[Accessible]
     computed: Sequence[Accessible] = ()
     updated: Sequence[Accessible] = ()
+
+
+class Stateful(Protocol):
+    """What a checkpoint holds of one symbol with parameters."""
+
+    @property
+    def symbol(self) -> Symbol:
+        """The symbol."""
+
+    def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+        """Copies of the parameters and auxiliary states."""
+
+    def placing(self) -> dict[str, Any]:
+        """Where and how it is computed, as plain data: as far as the bits depend on it."""
+
+    def states_by_context(self) -> dict[str, NDArray]:
+        """The auxiliary states themselves, if there are several contexts: each has its own."""
+
+    def states_of_contexts(self) -> Sequence[str]:
+        """The names in `states_by_context`, which are known before it is bound."""
+
+    def updater(self, who: str) -> Updater | None:
+        """What applies the optimizer; None before there is one.
+
+        Raises:
+          ActorflowError: it is not in this process, or its state is not all that there is.
+        """
+
+    def require_free(self, who: str) -> None:
+        """Raise if the parameters cannot get other values any more."""
 
 
 class ModuleSteps(ABC):
@@ -231,6 +262,21 @@ class ModuleSteps(ABC):
         """
         del active
         message = f"{type(self).__name__}: cannot look for NaN inside"
+        raise ActorflowError(message)
+
+    def stateful(self, who: str) -> Sequence[Stateful]:
+        """The parts that have parameters and states, for a checkpoint to resume from.
+
+        Args:
+          who: who asks, for messages.
+
+        Raises:
+          ActorflowError: this kind of module cannot say.
+        """
+        message = (
+            f"{who}: {type(self).__name__} does not say what its state is, so no checkpoint can "
+            "hold it; stateful() has to give its parts, or [] if it has no state"
+        )
         raise ActorflowError(message)
 
     def settling(self) -> Settling:

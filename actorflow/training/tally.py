@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from actorflow.ndarray import NDArray
     from actorflow.training.evaluation import EvalMetric
 
-__all__ = ["Part", "Tally", "push"]
+__all__ = ["Part", "Sums", "Tally", "push"]
+
+Sums: TypeAlias = tuple[Any, Any, Any, Any]
 
 # Predictions of less than this many bytes: to count them takes as long as to wake a worker.
 _SMALL = 4 << 10
@@ -45,6 +47,14 @@ class Tally(Resource):
         """Add to both."""
         self.total = _added(self.total, total)
         self.count = _added(self.count, count)
+
+    def sums(self) -> Sums:
+        """All of it."""
+        return (self.total, self.count, self.past_total, self.past_count)
+
+    def put(self, sums: Sums) -> None:
+        """Have other sums from now on."""
+        self.total, self.count, self.past_total, self.past_count = sums
 
     def begin(self, num: int | None) -> None:
         """Keep what there is as the past, and begin again."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from actorflow.optimizer import Updater
     from actorflow.symbol import Symbol
     from actorflow.training.group import ExecutorGroup
 
@@ -112,6 +113,21 @@ class Updates:
                 "put them back: give them values before init_optimizer"
             )
             raise ActorflowError(message)
+
+    def updater(self, who: str) -> Updater:
+        """What keeps the states.
+
+        Raises:
+          ActorflowError: it is not in this process.
+        """
+        found: Updater | None = self._updater if self.store is None else self.store.updater
+        if found is None:
+            message = (
+                f"{who}: the optimizer runs in the store {self.store.type!r}, outside of this "
+                "process, so no checkpoint here can hold its states"
+            )
+            raise ActorflowError(message)
+        return found
 
     def save(self, fname: str | os.PathLike[str]) -> None:
         """Write the states of the optimizer to a file, whole or not at all. Waits for them."""

@@ -1,12 +1,14 @@
 """Random numbers: the same on every engine."""
 
+import json
+
 import numpy as np
 import pytest
 
 from actorflow import nd, random
 from actorflow.device import cpu
 from actorflow.engine import Engine
-from actorflow.errors import DTypeError, ShapeError
+from actorflow.errors import DTypeError, FormatError, ShapeError
 
 
 def program():
@@ -142,3 +144,61 @@ def test_draws_of_one_context_overlap():
         nd.waitall()
         assert source.idle
         assert source.name == "random cpu(0)"
+
+
+def test_a_state_gives_the_same_numbers(engine):
+    random.seed(11)
+    random.uniform(shape=(3,))
+    with cpu(1):
+        random.normal(shape=(2,))
+    state = json.loads(json.dumps(random.get_state()))
+
+    def draws():
+        places = [cpu(0), cpu(1), cpu(1), cpu(2)]
+        return [random.uniform(shape=(5,), ctx=each).asnumpy().tobytes() for each in places]
+
+    numbers = draws()
+    assert len(set(numbers)) == 4
+    random.seed(5)
+    random.uniform(shape=(9,), ctx=cpu(2))
+    random.set_state(state)
+    assert draws() == numbers
+    random.set_state(state)
+    assert random.get_state()["seed"] == 11
+
+
+def test_a_draw_before_set_state_keeps_its_numbers(engine):
+    random.seed(3)
+    state = random.get_state()
+    expected = random.uniform(shape=(4,)).asnumpy().tobytes()
+    random.set_state(state)
+    drawn = random.uniform(shape=(4,))
+    random.set_state({"version": 1, "seed": 8, "draws": []})
+    assert drawn.asnumpy().tobytes() == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"seed": -1},
+        {"seed": True},
+        {"seed": "1"},
+        {"draws": None},
+        {"draws": [1]},
+        {"draws": [["cpu", 0]]},
+        {"draws": [["tpu", 0, 1]]},
+        {"draws": [["cpu", 0, -1]]},
+        {"draws": [["cpu", 0, 1.0]]},
+        {"draws": [["cpu", 0, 1 << 64]]},
+        {"draws": [["cpu", 0, 1], ["cpu", 0, 2]]},
+    ],
+)
+def test_what_is_no_state(change):
+    random.seed(2)
+    state = random.get_state()
+    with pytest.raises(FormatError, match="set_state: "):
+        random.set_state(state | change)
+    with pytest.raises(TypeError, match="needs what get_state"):
+        random.set_state([state])
+    assert random.get_state() == state
