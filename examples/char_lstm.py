@@ -3,10 +3,10 @@
     python examples/char_lstm.py [--epochs 6] [--workers 2] [--seed 1] [--quick]
 
 The text is real: Python ships its reference manual as `pydoc_data.topics`, for `help()`. Its
-sentences are of different lengths, so a `BucketingModule` has an unrolled network for each of a few
+lines are of different lengths, so a `BucketingModule` has an unrolled network for each of a few
 lengths, all with the same weights. The layer is the long short-term memory of Hochreiter and
 Schmidhuber (1997) with a forget gate (Gers, Schmidhuber and Cummins, 2000), built of fully
-connected layers. Every tenth sentence is held out: perplexity says among how many characters the
+connected layers. A tenth of the lines is held out: perplexity says among how many characters the
 network hesitates. At the end one step of the network, which takes its states as data, writes.
 """
 
@@ -23,55 +23,59 @@ from actorflow import io, nd, sym
 
 try:
     from rich.console import Console
-    from rich.progress import track
 except ImportError as error:
     sys.exit(
         f"examples/char_lstm.py needs {error.name}, which is not installed. "
         "All that the examples need comes with:\n    pip install 'actorflow[examples]'"
     )
 
-BATCH = 32  # sentences per step
-BUCKETS = (30, 45, 60)  # characters
+BATCH = 32  # lines per step
+BUCKETS = (36, 54, 72)  # characters
 LETTERS = 24  # numbers that stand for a character
 HIDDEN = 128
 RATE = 0.005
-NOTHING = 0  # stands where a sentence has ended
+NOTHING = 0  # stands where a line has ended
 
 States = tuple[sym.Symbol, sym.Symbol]
 
 
-def sentences() -> list[str]:
-    """The sentences of the Python reference that fit a bucket, each with a line break behind."""
-    found = []
-    for text in topics.values():
-        for paragraph in re.split(r"\n\s*\n", text):
-            line = " ".join(paragraph.split())
-            found += re.findall(r"(?<![\w.])[A-Z][a-z][\w ,'\"()-]+[.](?= |$)", line)
-    return [each + "\n" for each in sorted(set(found)) if 15 < len(each) < max(BUCKETS)]
+def lines_of_text() -> list[str]:
+    """The lines of the Python reference that are no more than text, with a line break behind."""
+    lines = {line.strip() for text in topics.values() for line in text.splitlines()}
+    plain = re.compile(r"[\w ,.:;'\"()-]{20,}", re.ASCII)
+    return [f"{each}\n" for each in sorted(lines) if plain.fullmatch(each)]
 
 
-def step(letter: sym.Symbol, states: States | None, name: str) -> States:
-    """One step of the layer: the next output and memory, each (n, HIDDEN).
+class Layer:
+    """The layer: its weights, which all steps share."""
 
-    Args:
-      letter: the vectors of the characters, (n, LETTERS).
-      states: the last output and memory; None for zeros.
-      name: of the step; the weights are the same in all.
-    """
-    weights = {what: sym.Variable(f"lstm_i2h_{what}") for what in ("weight", "bias")}
-    gates = sym.FullyConnected(letter, num_hidden=4 * HIDDEN, name=f"{name}_i2h", **weights)
-    if states is not None:
-        weights = {what: sym.Variable(f"lstm_h2h_{what}") for what in ("weight", "bias")}
-        gates += sym.FullyConnected(
-            states[0], num_hidden=4 * HIDDEN, name=f"{name}_h2h", **weights
+    def __init__(self) -> None:
+        names = ("i2h", "h2h")
+        self.weights = {name: sym.Variable(f"lstm_{name}_weight") for name in names}
+        self.biases = {name: sym.Variable(f"lstm_{name}_bias") for name in names}
+
+    def gates(self, data: sym.Symbol, name: str) -> sym.Symbol:
+        """What data say to the four gates, (n, 4 * HIDDEN)."""
+        weight, bias = self.weights[name], self.biases[name]
+        return sym.FullyConnected(data, weight, bias, num_hidden=4 * HIDDEN)
+
+    def step(self, letter: sym.Symbol, states: States | None) -> States:
+        """The next output and memory, each (n, HIDDEN).
+
+        Args:
+          letter: the vectors of the characters, (n, LETTERS).
+          states: the last output and memory; None for zeros.
+        """
+        gates = self.gates(letter, "i2h")
+        if states is not None:
+            gates = gates + self.gates(states[0], "h2h")
+        parts = sym.SliceChannel(gates, num_outputs=4)
+        take, forget, new, give = (
+            sym.Activation(part, act_type=kind)
+            for part, kind in zip(parts, ("sigmoid", "sigmoid", "tanh", "sigmoid"), strict=True)
         )
-    parts = sym.SliceChannel(gates, num_outputs=4, name=f"{name}_gates")
-    kinds = ("sigmoid", "sigmoid", "tanh", "sigmoid")
-    take, forget, new, give = (
-        sym.Activation(parts[i], act_type=kind) for i, kind in enumerate(kinds)
-    )
-    memory = take * new if states is None else forget * states[1] + take * new
-    return give * sym.Activation(memory, act_type="tanh"), memory
+        memory = take * new if states is None else forget * states[1] + take * new
+        return give * sym.Activation(memory, act_type="tanh"), memory
 
 
 def scores(outputs: sym.Symbol, letters: int) -> sym.Symbol:
@@ -80,13 +84,13 @@ def scores(outputs: sym.Symbol, letters: int) -> sym.Symbol:
 
 
 def unrolled(length: int, letters: int) -> sym.Symbol:
-    """The network for a whole sentence; its data and its labels are (length, sentences)."""
+    """The network for whole lines; its data and its labels are (length, lines)."""
     data, label = sym.Variable("data"), sym.Variable("softmax_label")
     vectors = sym.Embedding(data, input_dim=letters, output_dim=LETTERS, name="letters")
     each = sym.SliceChannel(vectors, num_outputs=length, axis=0, squeeze_axis=True)
-    states, outputs = None, []
-    for time in range(length):
-        states = step(each[time], states, f"t{time}")
+    layer, states, outputs = Layer(), None, []
+    for letter in each:
+        states = layer.step(letter, states)
         outputs.append(states[0])
     return sym.SoftmaxOutput(
         scores(sym.Concat(*outputs, dim=0), letters),
@@ -103,12 +107,12 @@ def writer(letters: int) -> sym.Symbol:
     vector = sym.Embedding(
         sym.Variable("data"), input_dim=letters, output_dim=LETTERS, name="letters"
     )
-    states = step(vector, (sym.Variable("output"), sym.Variable("memory")), "next")
+    states = Layer().step(vector, (sym.Variable("output"), sym.Variable("memory")))
     return sym.Group([sym.softmax(scores(states[0], letters)), *states])
 
 
 class Writer:
-    """Writes sentences with the weights of a trained module."""
+    """Writes lines with the weights of a trained module."""
 
     def __init__(self, trained: af.mod.BaseModule, numbers: dict[str, int]) -> None:
         self.numbers = numbers
@@ -119,7 +123,7 @@ class Writer:
         self.module.set_params(*trained.get_params())
 
     async def write(self, begin: str, draw: np.random.Generator, warmth: float = 0.6) -> str:
-        """A sentence.
+        """A line.
 
         Args:
           begin: how it begins.
@@ -143,7 +147,7 @@ class Writer:
 async def main(options: argparse.Namespace) -> None:
     """Read, train, and write."""
     console = Console()
-    text = sentences()
+    text = lines_of_text()
     np.random.default_rng(options.seed).shuffle(text)
     text = text[:1000] if options.quick else text
     coded, numbers = io.encode_sentences(
@@ -154,7 +158,7 @@ async def main(options: argparse.Namespace) -> None:
     train = io.BucketSentenceIter(coded[cut:], BATCH, seed=options.seed, **wanted)
     held_out = io.BucketSentenceIter(coded[:cut], BATCH, **wanted)
     console.print(
-        f"{len(text)} sentences of {len(numbers) - 1} characters, {cut} of them held out"
+        f"{len(text)} lines of {len(numbers) - 1} different characters, {cut} of them held out"
     )
     af.random.seed(options.seed)
     draw = np.random.default_rng(options.seed)
@@ -164,8 +168,8 @@ async def main(options: argparse.Namespace) -> None:
         )
         run = module.fit_async(
             train,
-            held_out,
-            af.metric.Perplexity(ignore_label=NOTHING),
+            eval_data=held_out,
+            eval_metric=af.metric.Perplexity(ignore_label=NOTHING),
             num_epoch=options.epochs,
             initializer=af.init.Mixed(
                 ["i2h_bias", ".*"], [af.init.LSTMBias(1.0), af.init.Xavier(magnitude=2)]
@@ -177,7 +181,7 @@ async def main(options: argparse.Namespace) -> None:
             ((_, learned),), ((_, tested),) = report.metric, report.validation
             console.print(
                 f"epoch {report.epoch + 1:2}: perplexity {learned:.2f}, held out {tested:.2f}, "
-                f"{report.speed:.0f} sentences a second"
+                f"{report.speed:.0f} lines a second"
             )
         author = Writer(module, numbers)
         for begin in ("The ", "If ", "This "):
@@ -187,10 +191,10 @@ async def main(options: argparse.Namespace) -> None:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=6, help="times through all sentences")
+    parser.add_argument("--epochs", type=int, default=6, help="times through all lines")
     parser.add_argument("--workers", type=int, default=2, help="operations that run at a time")
     parser.add_argument("--seed", type=int, default=1, help="of all random numbers")
-    parser.add_argument("--quick", action="store_true", help="only 1,000 of the sentences")
+    parser.add_argument("--quick", action="store_true", help="only 1,000 of the lines")
     options = parser.parse_args(arguments)
     if min(options.epochs, options.workers) < 1:
         parser.error("--epochs and --workers must be at least 1")
