@@ -1,6 +1,6 @@
 """A recurrent network that writes like the Python reference, one character after the other.
 
-    python examples/char_lstm.py [--epochs 6] [--workers 2] [--seed 1] [--quick]
+    python examples/char_lstm.py [--epochs 10] [--workers 2] [--seed 1] [--quick]
 
 The text is real: Python ships its reference manual as `pydoc_data.topics`, for `help()`. Its
 lines are of different lengths, so a `BucketingModule` has an unrolled network for each of a few
@@ -50,14 +50,8 @@ class Layer:
     """The layer: its weights, which all steps share."""
 
     def __init__(self) -> None:
-        names = ("i2h", "h2h")
-        self.weights = {name: sym.Variable(f"lstm_{name}_weight") for name in names}
-        self.biases = {name: sym.Variable(f"lstm_{name}_bias") for name in names}
-
-    def gates(self, data: sym.Symbol, name: str) -> sym.Symbol:
-        """What data say to the four gates, (n, 4 * HIDDEN)."""
-        weight, bias = self.weights[name], self.biases[name]
-        return sym.FullyConnected(data, weight, bias, num_hidden=4 * HIDDEN)
+        names = "lstm_i2h_weight", "lstm_h2h_weight", "lstm_i2h_bias"
+        self.of_letters, self.of_outputs, self.bias = map(sym.Variable, names)
 
     def step(self, letter: sym.Symbol, states: States | None) -> States:
         """The next output and memory, each (n, HIDDEN).
@@ -66,9 +60,10 @@ class Layer:
           letter: the vectors of the characters, (n, LETTERS).
           states: the last output and memory; None for zeros.
         """
-        gates = self.gates(letter, "i2h")
+        size = {"num_hidden": 4 * HIDDEN}
+        gates = sym.FullyConnected(letter, self.of_letters, self.bias, **size)
         if states is not None:
-            gates = gates + self.gates(states[0], "h2h")
+            gates = gates + sym.FullyConnected(states[0], self.of_outputs, no_bias=True, **size)
         parts = sym.SliceChannel(gates, num_outputs=4)
         take, forget, new, give = (
             sym.Activation(part, act_type=kind)
@@ -185,13 +180,13 @@ async def main(options: argparse.Namespace) -> None:
             )
         author = Writer(module, numbers)
         for begin in ("The ", "If ", "This "):
-            console.print(await author.write(begin, draw), markup=False, highlight=False)
+            console.out(await author.write(begin, draw), highlight=False)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=6, help="times through all lines")
+    parser.add_argument("--epochs", type=int, default=10, help="times through all lines")
     parser.add_argument("--workers", type=int, default=2, help="operations that run at a time")
     parser.add_argument("--seed", type=int, default=1, help="of all random numbers")
     parser.add_argument("--quick", action="store_true", help="only 1,000 of the lines")

