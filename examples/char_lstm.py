@@ -166,9 +166,7 @@ async def main(options: argparse.Namespace) -> None:
             eval_data=held_out,
             eval_metric=af.metric.Perplexity(ignore_label=NOTHING),
             num_epoch=options.epochs,
-            initializer=af.init.Mixed(
-                ["i2h_bias", ".*"], [af.init.LSTMBias(1.0), af.init.Xavier(magnitude=2)]
-            ),
+            initializer=af.init.Xavier(magnitude=2),
             optimizer="adam",
             optimizer_params={"learning_rate": RATE, "rescale_grad": 1, "clip_gradient": 1},
         )
