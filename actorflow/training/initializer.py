@@ -349,7 +349,8 @@ class LSTMBias(Initializer):
     """Zeros, but for the second quarter of an LSTM's bias, that of its forget gate.
 
     See Jozefowicz, Zaremba and Sutskever, "An empirical exploration of recurrent network
-    architectures" (2015). For the bias of one layer: `sym.Variable(name, init=LSTMBias())`.
+    architectures" (2015). For the bias of one layer: `sym.Variable(name, init=LSTMBias())`, or by
+    its name in a `Mixed`; in MXNet a name that ends in "bias" gives zeros there.
 
     Args:
       forget_bias: the bias of the forget gate.
@@ -367,6 +368,9 @@ class LSTMBias(Initializer):
         quarter = arr.size // 4
         arr[:] = 0
         arr[quarter : 2 * quarter] = self.forget_bias
+
+    def _init_bias(self, name: str, arr: NDArray) -> None:
+        self._init_weight(name, arr)
 
 
 def _one_of(who: str, what: str, got: str, known: tuple[str, ...]) -> None:

@@ -112,8 +112,12 @@ def test_bilinear(engine, shape):
 
 
 def test_lstm_bias(engine):
-    found = filled(init.LSTMBias(3), shape=(8,))
-    np.testing.assert_array_equal(found, [0, 0, 3, 3, 0, 0, 0, 0])
+    wanted = [0, 0, 3, 3, 0, 0, 0, 0]
+    np.testing.assert_array_equal(filled(init.LSTMBias(3), shape=(8,)), wanted)
+    # A name that says that it is a bias asks for no other rule.
+    mixed = init.Mixed([".*i2h_bias", ".*"], [init.LSTMBias(3), init.Uniform()])
+    for rule in (init.LSTMBias(3), mixed):
+        np.testing.assert_array_equal(filled(rule, "lstm_i2h_bias", (8,)), wanted)
 
 
 def test_constants(engine):
