@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from actorflow import (
+    attribute as attribute,
     engine as engine,
     errors as errors,
     executor as executor,
+    name as name,
     nd as nd,
     operator as operator,
     random as random,
@@ -50,6 +52,7 @@ __all__ = [
     "NDArray",
     "Symbol",
     "__version__",
+    "attribute",
     "callback",
     "cpu",
     "cpu_pinned",
@@ -70,6 +73,7 @@ __all__ = [
     "mod",
     "model",
     "monitor",
+    "name",
     "nd",
     "operator",
     "optimizer",

@@ -77,7 +77,9 @@ def make_lists(
     if shuffle:
         random.Random(seed).shuffle(entries)  # noqa: S311 -- an order, no secret
     if chunks > len(entries):
-        raise ValueError(f"--chunks {chunks} of {len(entries)} images; needs an image for each list")
+        raise ValueError(
+            f"--chunks {chunks} of {len(entries)} images; needs an image for each list"
+        )
     Path(prefix).parent.mkdir(parents=True, exist_ok=True)
     size = -(-len(entries) // chunks)
     made = []

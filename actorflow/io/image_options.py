@@ -234,7 +234,7 @@ def _check_numbers(who: str, made: Augmentation) -> None:
         # In this order, so that what is too large for a float64 too is infinite, not an error.
         if not (largest + made.max_random_illumination) * factor <= _MOST_NUMBER:
             raise ParameterError(
-                f"{who}: with mean {mean:g}, std {std:g}, scale {made.scale:g}, max_random_contrast "
-                f"{made.max_random_contrast:g} and max_random_illumination "
+                f"{who}: with mean {mean:g}, std {std:g}, scale {made.scale:g}, "
+                f"max_random_contrast {made.max_random_contrast:g} and max_random_illumination "
                 f"{made.max_random_illumination:g} pixels become numbers that no float32 holds"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from functools import partial
 from itertools import pairwise
@@ -26,6 +25,7 @@ from actorflow.ops.parameters import flag
 from actorflow.recordio import find_places, open_source, opencv, read_list, read_places
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from actorflow.io.batch import Numbers

@@ -142,3 +142,21 @@ def test_draws_of_one_context_overlap():
         nd.waitall()
         assert source.idle
         assert source.name == "random cpu(0)"
+
+
+@pytest.mark.parametrize(
+    ("draw", "arguments", "named"),
+    [
+        (random.uniform, ((2, 3),), "uniform: low"),
+        (random.normal, ((2, 3),), "normal: loc"),
+        (random.normal, (0, (2, 3)), "normal: scale"),
+        (random.randint, (0, (2, 3)), "randint: high"),
+    ],
+)
+def test_a_shape_in_the_place_of_a_number(draw, arguments, named):
+    with pytest.raises(
+        TypeError, match=rf"^{named} has to be a number, got \(2, 3\); a shape .* shape=\(2, 3\)\)"
+    ):
+        draw(*arguments)
+    with pytest.raises(TypeError, match=r"^uniform: low has to be a number, got 'a'$"):
+        random.uniform("a")
