@@ -297,11 +297,7 @@ def test_two_tasks_that_ask_for_one_batch_do_not_both_get_it(csv):
                 free.set()
             rest = [batch.index.tolist() async for batch in iterator]
         assert got + rest == [[number] for number in range(5)]
-        assert told == [
-            (
-                "CSVIter: another task or thread has taken the batch that this one waited for; one at "
-                "a time may ask"
-            )
-        ]
+        (message,) = told
+        assert message.startswith("CSVIter: another task or thread has taken the batch that this")
 
     trio.run(main)
