@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         mod as mod,
         model as model,
         monitor as monitor,
+        networks as networks,
         optimizer as optimizer,
         recordio as recordio,
     )
@@ -75,6 +76,7 @@ __all__ = [
     "monitor",
     "name",
     "nd",
+    "networks",
     "operator",
     "optimizer",
     "random",
@@ -97,6 +99,7 @@ _LATER = frozenset(
         "mod",
         "model",
         "monitor",
+        "networks",
         "optimizer",
         "recordio",
     }
