@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from actorflow import (
+    attribute as attribute,
     engine as engine,
     errors as errors,
     executor as executor,
+    name as name,
     nd as nd,
     operator as operator,
     random as random,
@@ -51,6 +53,7 @@ __all__ = [
     "NDArray",
     "Symbol",
     "__version__",
+    "attribute",
     "callback",
     "cpu",
     "cpu_pinned",
@@ -71,6 +74,7 @@ __all__ = [
     "mod",
     "model",
     "monitor",
+    "name",
     "nd",
     "networks",
     "operator",

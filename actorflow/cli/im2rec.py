@@ -86,7 +86,7 @@ def _packing(parsed: argparse.Namespace) -> Packing:
         raise ValueError(f"--part {parsed.part} of --nsplit {parsed.nsplit}; needs 0 to nsplit - 1")
     remote = "://" in parsed.root
     if not remote and not Path(parsed.root).is_dir():
-        raise NotADirectoryError(20, "is no folder", parsed.root)
+        raise ValueError(f"the root {parsed.root} is no folder")
     return Packing(
         root=parsed.root if remote else os.path.abspath(parsed.root),  # noqa: PTH100 -- keeps links
         resize=parsed.resize,
@@ -120,8 +120,9 @@ def _add_list_options(group: argparse._ArgumentGroup) -> None:
     add(
         "--exts",
         nargs="+",
+        type=_extension,
         default=[".jpeg", ".jpg", ".png"],
-        help="how the names of images end, in small letters",
+        help="how the names of images end, in small or capital letters",
     )
     add("--chunks", type=_positive, default=1, help="how many lists to make: PREFIX_0.lst, ...")
     add("--train-ratio", type=_ratio, default=1.0, help="share of the images in PREFIX_train.lst")
@@ -188,6 +189,11 @@ def _add_record_options(group: argparse._ArgumentGroup) -> None:
         default=sys.stderr.isatty(),
         help="whether to show how far it is",
     )
+
+
+def _extension(text: str) -> str:
+    """As `find_images` compares them, whether `jpg`, `.jpg` or `.JPG` was given."""
+    return "." + text.lower().removeprefix(".")
 
 
 def _positive(text: str) -> int:

@@ -60,8 +60,10 @@ def make_lists(
 ) -> list[tuple[Path, int]]:
     """Write the lists `--list` asks for; return each one's path and number of images.
 
+    The folder of the prefix is made if it is missing.
+
     Raises:
-      ValueError: the ratios are more than the whole, or there are no images.
+      ValueError: the ratios are more than the whole, or there are no images, or fewer than lists.
       OSError: a folder cannot be read, or a list not be written.
     """
     if train_ratio + test_ratio > 1:
@@ -74,6 +76,11 @@ def make_lists(
         raise ValueError(f"no images {where} {root}: no name ends in {', '.join(exts)}")
     if shuffle:
         random.Random(seed).shuffle(entries)  # noqa: S311 -- an order, no secret
+    if chunks > len(entries):
+        raise ValueError(
+            f"--chunks {chunks} of {len(entries)} images; needs an image for each list"
+        )
+    Path(prefix).parent.mkdir(parents=True, exist_ok=True)
     size = -(-len(entries) // chunks)
     made = []
     for index in range(chunks):

@@ -298,6 +298,11 @@ def _resize(pixels: np.ndarray[Any, Any], shorter: int) -> np.ndarray[Any, Any]:
     height, width = pixels.shape[:2]
     side = min(height, width)
     size = (width * shorter // side, height * shorter // side)
+    if size[0] * size[1] > MAX_PIXELS:  # a strip of one pixel grows without bounds
+        raise FormatError(
+            f"--resize {shorter} would make {size[1]} x {size[0]} pixels of {height} x {width}; "
+            f"at most {MAX_PIXELS} are allowed"
+        )
     if size == (width, height):
         return pixels
     # From less than half the pixels on, the mean of an area avoids patterns that are not in the

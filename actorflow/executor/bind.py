@@ -75,7 +75,7 @@ def bind(
         {name: (grad, req) for name, (grad, req) in wanted.items() if grad is not None},
     )
     count = len(arguments)
-    return Executor(
+    made = Executor(
         symbol,
         context,
         places.heads,
@@ -87,6 +87,8 @@ def bind(
         whole[count:],
         outputs,
     )
+    made._check_gradients("bind")
+    return made
 
 
 def simple_bind(
@@ -142,9 +144,11 @@ def simple_bind(
         None if req == "null" else zeros(each.shape, each.context, each._block.dtype)
         for each, req in zip(made[0], reqs, strict=True)
     ]
-    return Executor(
+    executor = Executor(
         symbol, context, places.heads, places.groups, pool, made[0], grads, reqs, made[1], made[2]
     )
+    executor._check_gradients("simple_bind")
+    return executor
 
 
 class _Places:

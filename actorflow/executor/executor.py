@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 
 from actorflow.engine import current_engine
-from actorflow.errors import DTypeError, ShapeError
+from actorflow.errors import DTypeError, EngineError, ShapeError
 from actorflow.executor.arrays import BoundArrays
 from actorflow.executor.build import (
     backward_heads,
     bound_heads,
     inference_heads,
     needed_grads,
+    refuse_gradients,
     training_heads,
 )
+from actorflow.executor.message import STAGES
 from actorflow.executor.pool import Pool
 from actorflow.executor.program import Program
 from actorflow.graph import Ordered
@@ -38,6 +40,7 @@ __all__ = ["Executor"]
 
 # The work that is worth a message of its own, in microseconds: ten times what a message costs.
 _WORTH_US = 200
+_SHOWN = 4  # arguments
 
 Bound = TypeVar("Bound")
 
@@ -110,6 +113,12 @@ class Executor:
         self._draws: list[Callable[[], np.random.Generator]] = []
         self._checked = False
         self._monitor: Callable[[str, NDArray], None] | None = None
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={each.shape}" for name, each in self.arg_dict.items()]
+        if len(shown) > _SHOWN:
+            shown[_SHOWN:] = [f"{len(shown) - _SHOWN} more"]
+        return f"<Executor of {self._name} on {self.context}: {', '.join(shown)}>"
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied.
@@ -266,6 +275,7 @@ class Executor:
         Raises:
           RuntimeError: the last forward was none for training, or another executor has run forward
             since in the memory that both share.
+          EngineError: another engine still works on the arrays, as if `forward` was called on it.
           ValueError: an output that needs a gradient has none.
           TypeError, ShapeError: a gradient is no array, or not of its output's shape.
         """
@@ -293,7 +303,12 @@ class Executor:
         engine = current_engine()
         source = stream(self.context).resource(engine) if self._draws else None
         for message in messages:
-            message.send(engine, self._draws, source, taps, checked=self._checked)
+            try:
+                message.send(engine, self._draws, source, taps, checked=self._checked)
+            except EngineError as error:
+                stage = STAGES[message.segment.stage]
+                told = f"{stage}: the executor of {self._name!r} cannot compute on this engine: "
+                raise EngineError(told + str(error)) from error
 
     def _check_fed(self, given: Mapping[str, Any]) -> None:
         arguments = self.arg_dict
@@ -375,6 +390,20 @@ class Executor:
         nodes = (*self._arguments, *self._states)
         return dict(zip(nodes, (*self.arg_arrays, *self.aux_arrays), strict=True))
 
+    def _wanted(self) -> dict[Node, tuple[str, NDArray]]:
+        """How the gradient of each argument that is to have one is written, and where."""
+        return {
+            node: (req, grad)
+            for node, grad, req in zip(
+                self._arguments, self.grad_arrays, self._grad_reqs, strict=True
+            )
+            if grad is not None and req != "null"
+        }
+
+    def _check_gradients(self, who: str) -> None:
+        types = {node: each._block.dtype for node, each in self._bound().items()}
+        refuse_gradients(who, self._heads, types, self._wanted())
+
     def _predict(self, *, fuse: bool) -> Program:
         heads = inference_heads(self._heads, fuse=fuse)
         graph = Ordered.of(heads, [len(heads)])
@@ -401,15 +430,9 @@ class Executor:
 
     def _train(self, *, fuse: bool) -> Program:
         bound = self._bound()
-        wanted = {
-            node: (req, grad)
-            for node, grad, req in zip(
-                self._arguments, self.grad_arrays, self._grad_reqs, strict=True
-            )
-            if grad is not None and req != "null"
-        }
+        wanted = self._wanted()
         heads, head_grads = training_heads(self._heads, fuse=fuse)
-        grads, sums = backward_heads(heads, head_grads, wanted)
+        grads, sums = backward_heads(heads, head_grads, wanted, self._groups)
         # Those of the last layers first: so each is computed as soon as it can be, and what it
         # needs is not kept for long.
         grads.reverse()

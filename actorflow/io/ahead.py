@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import attrs
 
 from actorflow.engine import Resource, current_engine
-from actorflow.errors import ActorflowError, EngineClosedError
+from actorflow.errors import ActorflowError, EngineClosedError, OperationCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,27 +121,22 @@ class Ahead(Generic[T]):
         self._queue: deque[_Item[T]] = deque()  # only the last one may be pushed in part
         self._over = False  # no further job is to be made
         self._stopped = False  # no further item is to be made; written by operations
+        self._dropped = False
 
     def ready(self) -> T:
         """Wait, blocking, for the next item, and leave it where it is.
 
         Raises:
           Ended: there is none.
+          ActorflowError: another task or thread has dropped everything meanwhile.
           WouldBlockError: it is not ready, inside a running event loop.
           Exception: what the source raised; again each time.
         """
-        while self._wanted() is not None:
-            self._push()
-        outcome: _Outcome[T] = self._first().wait()
-        return _item(outcome)
+        return self._ready()[1]
 
     async def ready_async(self) -> T:
         """Do like `ready` in a task. A cancellation ends the wait, and the item stays."""
-        while (job := self._wanted()) is not None:
-            await current_engine().wait_room(job.nbytes)
-            self._push()
-        outcome: _Outcome[T] = await self._first()
-        return _item(outcome)
+        return (await self._ready_async())[1]
 
     def pop(self) -> None:
         """Remove the item that `ready` gave.
@@ -151,22 +146,57 @@ class Ahead(Generic[T]):
         """
         with self._lock:
             if not self._queue:
-                raise ActorflowError(
-                    f"{self._who}: it was reset or closed while its next batch was waited for"
-                )
+                raise self._lost()
             self._queue.popleft()
 
     def take(self) -> T:
-        """Wait, blocking, for the next item and remove it; raises what `ready` raises."""
-        item = self.ready()
-        self.pop()
-        return item
+        """Wait, blocking, for the next item and remove it; raises what `ready` raises.
+
+        And an ActorflowError if another task or thread has taken the item meanwhile.
+        """
+        return self._taken(*self._ready())
 
     async def take_async(self) -> T:
         """Do like `take` in a task."""
-        item = await self.ready_async()
-        self.pop()
+        return self._taken(*await self._ready_async())
+
+    def _ready(self) -> tuple[_Item[T], T]:
+        while self._wanted() is not None:
+            self._push()
+        first = self._first()
+        try:
+            outcome: _Outcome[T] = first.operations[-1].wait()
+        except OperationCancelled as error:
+            raise self._lost() from error
+        return first, self._item(outcome)
+
+    async def _ready_async(self) -> tuple[_Item[T], T]:
+        while (job := self._wanted()) is not None:
+            await current_engine().wait_room(job.nbytes)
+            self._push()
+        first = self._first()
+        try:
+            outcome: _Outcome[T] = await first.operations[-1]
+        except OperationCancelled as error:
+            raise self._lost() from error
+        return first, self._item(outcome)
+
+    def _taken(self, first: _Item[T], item: T) -> T:
+        with self._lock:
+            if self._dropped:
+                raise self._lost()
+            if not self._queue or self._queue[0] is not first:
+                raise ActorflowError(
+                    f"{self._who}: another task or thread has taken the batch that this one waited "
+                    "for; one at a time may ask"
+                )
+            self._queue.popleft()
         return item
+
+    def _lost(self) -> ActorflowError:
+        return ActorflowError(
+            f"{self._who}: it was reset or closed while its next batch was waited for"
+        )
 
     @property
     def holds(self) -> bool:
@@ -176,7 +206,7 @@ class Ahead(Generic[T]):
     def drop(self) -> None:
         """Take back what has not started, and forget the rest."""
         with self._lock:
-            self._stopped = self._over = True
+            self._stopped = self._over = self._dropped = True
             for item in self._queue:
                 for operation in reversed(item.operations):
                     operation.cancel()
@@ -249,18 +279,21 @@ class Ahead(Generic[T]):
             self._stopped = True
             return _Outcome(error=error, traceback=error.__traceback__)
 
-    def _first(self) -> Operation:
+    def _first(self) -> _Item[T]:
         with self._lock:
+            if self._dropped:
+                raise self._lost()
             if not self._queue:
                 raise Ended
-            return self._queue[0].operations[-1]
+            return self._queue[0]
 
-
-def _item(outcome: _Outcome[T]) -> T:
-    if outcome.error is not None:
-        # The same exception may be raised often: its traceback must not grow.
-        raise outcome.error.with_traceback(outcome.traceback)
-    return outcome.item  # type: ignore[return-value]  # there is one if there is no error
+    def _item(self, outcome: _Outcome[T]) -> T:
+        if outcome.error is not None:
+            if self._dropped:  # what ended the item is not the source's end
+                raise self._lost()
+            # The same exception may be raised often: its traceback must not grow.
+            raise outcome.error.with_traceback(outcome.traceback)
+        return outcome.item  # type: ignore[return-value]  # there is one if there is no error
 
 
 def quiet_after(chain: Resource, last: Callable[[], Any], who: str) -> None:

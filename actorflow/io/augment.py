@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from actorflow.errors import FormatError
+from actorflow.recordio import MAX_PIXELS
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -83,14 +84,22 @@ class Augmenter:
           chances: the record's.
 
         Raises:
-          FormatError: the image is too small to be cut.
+          FormatError: the image is too small to be cut, or would become larger than `MAX_PIXELS`.
         """
+        try:
+            return self._applied(pixels, chances)
+        except self._cv2.error as error:
+            raise FormatError(f"OpenCV says: {error}".strip()) from error
+
+    def _applied(self, pixels: Pixels, chances: Chances) -> Pixels:
         options = self._options
         if options.resize > 0:
             pixels = self._resized(pixels, chances)
         if options.warps:
             pixels = self._warped(pixels, chances)
         if options.pad:
+            both = 2 * options.pad
+            _check_size("pad", pixels.shape[1] + both, pixels.shape[0] + both)
             sides = (options.pad,) * 4
             constant = self._cv2.BORDER_CONSTANT
             pixels = self._cv2.copyMakeBorder(pixels, *sides, constant, value=self._fill)
@@ -109,6 +118,7 @@ class Augmenter:
         side, (height, width) = self._options.resize, pixels.shape[:2]
         shorter = min(height, width)
         size = side * width // shorter, side * height // shorter
+        _check_size("resize", *size)
         return self._scaled(pixels, size, chances)
 
     def _scaled(self, pixels: Pixels, size: tuple[int, int], chances: Chances) -> Pixels:
@@ -148,6 +158,7 @@ class Augmenter:
         size = tuple(
             max(1, int(max(limits[0], min(limits[1], scale * side)))) for side in (width, height)
         )
+        _check_size("scaling", *size)
         matrix = np.array(
             [
                 [high * cosine - shear * sine * wide, high * sine + shear * cosine * wide, 0],
@@ -276,6 +287,15 @@ class Normalizer:
         values = np.arange(256, dtype=np.float32)
         table = (values - mean[:, None]) * factor[:, None] + offset[:, None]
         return table[:, None]
+
+
+def _check_size(what: str, width: int, height: int) -> None:
+    """Refuse what would take too much memory: a strip of one pixel grows without bounds."""
+    if width * height > MAX_PIXELS:
+        raise FormatError(
+            f"{what} would make an image of {height} x {width} pixels; at most {MAX_PIXELS} are "
+            "allowed"
+        )
 
 
 def _between(chance: float, least: float, most: float) -> float:

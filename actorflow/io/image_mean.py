@@ -37,6 +37,8 @@ def mean_image(path: str, decoder: Decoder, known: Known, source: Source) -> Flo
     """
     if Path(path).exists():
         return _loaded(path, decoder)
+    if not Path(path).absolute().parent.is_dir():  # told before all images are read, not behind
+        raise FileNotFoundError(2, f"{decoder.who}: no folder for mean_img", path)
     # Sums of integers: exact, in whatever order.
     channels, height, width = decoder.shape
     sums: Any = np.zeros((height, width, channels), np.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -17,6 +19,18 @@ Size: TypeAlias = tuple[int, int, int]
 _NONE: Final = -1  # MXNet's "not given" of sizes and places
 _METHODS: Final = (0, 1, 2, 3, 4, 9, 10)
 _FULL_TURN: Final = 360
+_MOST_COLOUR: Final = 255
+_MOST_INTEGER: Final = 2**31 - 1  # OpenCV's
+_MOST_NUMBER: Final = 3.4e38  # of a float32
+
+
+def _path(value: Any) -> str:  # noqa: ANN401 -- whatever was given
+    if value is None:
+        return ""
+    path = os.fspath(value) if hasattr(value, "__fspath__") else value
+    if not isinstance(path, str):
+        raise ValueError(f"needs a path or None, got {value!r}")  # noqa: TRY004 -- as all fields
+    return path
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +62,7 @@ class Augmentation:
     # From pixels to numbers.
     mirror: bool = flag(False)  # noqa: FBT003
     rand_mirror: bool = flag(False)  # noqa: FBT003
-    mean_img: str = attrs.field(default="", converter=str)
+    mean_img: str = attrs.field(default="", converter=_path)
     mean_r: float = number(0.0)
     mean_g: float = number(0.0)
     mean_b: float = number(0.0)
@@ -160,6 +174,7 @@ def make_augmentation(
 
 def _check(who: str, made: Augmentation, shape: Size) -> None:
     """Refuse parameters that do not go together."""
+    _check_numbers(who, made)
     if made.inter_method not in _METHODS:
         raise ParameterError(
             f"{who}: inter_method is {made.inter_method}; needs 0 (nearest), 1 (linear), 2 (cubic),"
@@ -174,6 +189,11 @@ def _check(who: str, made: Augmentation, shape: Size) -> None:
         raise ParameterError(
             f"{who}: max_aspect_ratio is {made.max_aspect_ratio:g}; needs less than 1, since sides "
             "come in ratios from 1 - max_aspect_ratio to 1 + max_aspect_ratio"
+        )
+    if made.min_img_size > made.max_img_size:
+        raise ParameterError(
+            f"{who}: min_img_size is {made.min_img_size:g} and max_img_size "
+            f"{made.max_img_size:g}; needs the first not to be greater"
         )
     least, most = made.crop_sizes
     if least > most:
@@ -193,7 +213,28 @@ def _check(who: str, made: Augmentation, shape: Size) -> None:
             f"{who}: random_h, random_s and random_l change colours; data_shape is {shape}, which "
             "is grey"
         )
-    if 0.0 in made.std:
-        raise ParameterError(f"{who}: std_r, std_g, std_b are {made.std}; need not to be 0")
     if made.mean_img and any(made.mean):
         raise ParameterError(f"{who}: needs either mean_img or mean_r, mean_g and mean_b")
+
+
+def _check_numbers(who: str, made: Augmentation) -> None:
+    """Refuse numbers that neither OpenCV nor a float32 holds."""
+    for name, value in attrs.asdict(made).items():
+        if isinstance(value, int) and value > _MOST_INTEGER:
+            raise ParameterError(f"{who}: {name} is {value}; needs at most {_MOST_INTEGER}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ParameterError(f"{who}: {name} is {value}; needs a finite number")
+    if made.fill_value > _MOST_COLOUR:
+        raise ParameterError(f"{who}: fill_value is {made.fill_value}; needs 0 to {_MOST_COLOUR}")
+    if 0.0 in made.std:
+        raise ParameterError(f"{who}: std_r, std_g, std_b are {made.std}; need not to be 0")
+    for mean, std in zip(made.mean, made.std, strict=True):
+        factor = abs(made.scale / std)
+        largest = (_MOST_COLOUR + abs(mean)) * (1 + made.max_random_contrast)
+        # In this order, so that what is too large for a float64 too is infinite, not an error.
+        if not (largest + made.max_random_illumination) * factor <= _MOST_NUMBER:
+            raise ParameterError(
+                f"{who}: with mean {mean:g}, std {std:g}, scale {made.scale:g}, "
+                f"max_random_contrast {made.max_random_contrast:g} and max_random_illumination "
+                f"{made.max_random_illumination:g} pixels become numbers that no float32 holds"
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from functools import partial
 from itertools import pairwise
@@ -19,12 +18,14 @@ from actorflow.io.batch import DataBatch, DataDesc
 from actorflow.io.image_decoder import Decoder, Known, Labels, Picked
 from actorflow.io.image_mean import mean_image
 from actorflow.io.image_options import Size, make_augmentation
-from actorflow.io.order import ROUND, Order, checked_integer
+from actorflow.io.order import ROUND, Order, checked_integer, checked_path
 from actorflow.io.reader import Read, Reader, Work
 from actorflow.io.state import State, counts
+from actorflow.ops.parameters import flag
 from actorflow.recordio import find_places, open_source, opencv, read_list, read_places
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from actorflow.io.batch import Numbers
@@ -157,12 +158,17 @@ class ImageRecordIter(Reader):
             )
         width = checked_integer(who, "label_width", label_width, 1)
         self._seed = checked_integer(who, "seed", seed, 0)
-        self._shuffle, self._round = bool(shuffle), bool(round_batch)
+        self._shuffle = _flag(who, "shuffle", shuffle)
+        self._round = _flag(who, "round_batch", round_batch)
         self._part = _part(who, part_index, num_parts)
         self._threads = preprocess_threads
         if preprocess_threads is not None:
             self._threads = checked_integer(who, "preprocess_threads", preprocess_threads, 1)
-        self._index, self._list = _text(path_imgidx), _text(path_imglist)
+        self._index = None if path_imgidx is None else checked_path(who, "path_imgidx", path_imgidx)
+        self._list = None
+        if path_imglist is not None:
+            self._list = checked_path(who, "path_imglist", path_imglist)
+        data_name, label_name = _names(who, data_name, label_name)
         self._desc = DataDesc(data_name, (self.batch_size, *self._shape), self._dtype)
         inner = () if width == 1 else (width,)
         self._label_desc = DataDesc(label_name, (self.batch_size, *inner))
@@ -170,7 +176,7 @@ class ImageRecordIter(Reader):
         self._known: Known | None = None
         self._order: Order | None = None
         self._finding: Ahead[Known] | None = None
-        self._open(os.fspath(path_imgrec), width)
+        self._open(checked_path(who, "path_imgrec", path_imgrec), width)
 
     def _open(self, path: str, label_width: int) -> None:
         self._source = open_source(path)
@@ -334,24 +340,45 @@ class ImageRecordIter(Reader):
         self._source.close()
 
 
-def _text(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.fspath(path)
-
-
 def _shape(who: str, given: Iterable[int]) -> Size:
-    shape = tuple(checked_integer(who, "data_shape", each, 1) for each in given)
+    needs = "needs (3, height, width) or (1, height, width)"
+    try:
+        sides = tuple(given)
+    except TypeError:
+        raise ValueError(f"{who}: data_shape is {given!r}; {needs}") from None
+    shape = tuple(checked_integer(who, "data_shape", each, 1) for each in sides)
     if len(shape) != 3 or shape[0] not in _CHANNELS:  # noqa: PLR2004 -- channels, height, width
-        raise ValueError(
-            f"{who}: data_shape is {shape}; needs (3, height, width) or (1, height, width)"
-        )
+        raise ValueError(f"{who}: data_shape is {shape}; {needs}")
     return shape[0], shape[1], shape[2]
 
 
 def _data_type(who: str, given: Any) -> np.dtype[Any]:  # noqa: ANN401
-    dtype: np.dtype[Any] = np.dtype(given)
-    if dtype.name not in _DTYPES:
-        raise ValueError(f"{who}: dtype is {dtype.name}; needs {' or '.join(_DTYPES)}")
+    try:
+        dtype: np.dtype[Any] | None = None if given is None else np.dtype(given)
+    except TypeError:
+        dtype = None
+    if dtype is None or dtype.name not in _DTYPES:
+        shown = given if dtype is None else dtype.name
+        raise ValueError(f"{who}: dtype is {shown}; needs {' or '.join(_DTYPES)}")
     return dtype
+
+
+def _flag(who: str, name: str, given: Any) -> bool:  # noqa: ANN401
+    """True or False, or a text for it: whatever else is true would be taken for True."""
+    try:
+        found: bool = flag(False).converter(given)  # noqa: FBT003
+    except ValueError as error:
+        raise ValueError(f"{who}: {name} {error}") from None
+    return found
+
+
+def _names(who: str, data: object, label: object) -> tuple[str, str]:
+    for what, name in (("data_name", data), ("label_name", label)):
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"{who}: {what} is {name!r}; needs a text")
+    if data == label:
+        raise ValueError(f"{who}: data_name and label_name are both {data!r}; need to differ")
+    return str(data), str(label)
 
 
 def _part(who: str, index: int, parts: int) -> tuple[int, int]:

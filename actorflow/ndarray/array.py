@@ -28,6 +28,7 @@ from actorflow.ops import (
     Sum,
     Transpose,
     as_dtype,
+    described,
     expanded_shape,
     flattened_shape,
     reshaped,
@@ -193,24 +194,62 @@ class NDArray(Arithmetic, Indexing, Interop):
 
     # -- Reductions and products ------------------------------------------------------------------
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
+    def sum(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,  # noqa: FBT001, FBT002
+        *,
+        dtype: None = None,
+        out: None = None,
+    ) -> Self:
         """The sum along axes; see `nd.sum`."""
+        _refuse("sum", dtype, out)
         return invoke(shared(Sum, axis, keepdims), (self,))
 
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
+    def prod(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,  # noqa: FBT001, FBT002
+        *,
+        dtype: None = None,
+        out: None = None,
+    ) -> Self:
         """The product along axes; see `nd.prod`."""
+        _refuse("prod", dtype, out)
         return invoke(shared(Prod, axis, keepdims), (self,))
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
+    def mean(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,  # noqa: FBT001, FBT002
+        *,
+        dtype: None = None,
+        out: None = None,
+    ) -> Self:
         """The mean along axes; see `nd.mean`."""
+        _refuse("mean", dtype, out)
         return invoke(shared(Mean, axis, keepdims), (self,))
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
+    def max(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,  # noqa: FBT001, FBT002
+        *,
+        out: None = None,
+    ) -> Self:
         """The greatest element along axes; see `nd.max`."""
+        _refuse("max", None, out)
         return invoke(shared(Max, axis, keepdims), (self,))
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
+    def min(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,  # noqa: FBT001, FBT002
+        *,
+        out: None = None,
+    ) -> Self:
         """The least element along axes; see `nd.min`."""
+        _refuse("min", None, out)
         return invoke(shared(Min, axis, keepdims), (self,))
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Self:  # noqa: FBT001, FBT002
@@ -237,3 +276,11 @@ class NDArray(Arithmetic, Indexing, Interop):
     def clip(self, a_min: float, a_max: float) -> Self:
         """Every element moved into `[a_min, a_max]`; see `nd.clip`."""
         return invoke(Clip(a_min, a_max), (self,))
+
+
+def _refuse(who: str, dtype: object, out: object) -> None:
+    """Refuse what NumPy's functions hand on, `np.sum(array, dtype=...)`, unless it is None."""
+    if dtype is not None:
+        raise TypeError(f"{who}: dtype has to be None, got {dtype!r}; astype gives another one")
+    if out is not None:
+        raise TypeError(f"{who}: out has to be None, got {described(out)}; nd.{who} takes it")

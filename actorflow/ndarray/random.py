@@ -19,6 +19,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from functools import partial
+from numbers import Real
 from operator import index
 from typing import TYPE_CHECKING, Any, Final
 
@@ -257,6 +258,16 @@ def _drawn(
     return _draw(operator, (), out, kind)
 
 
+def _check_numbers(who: str, **given: object) -> None:
+    """Refuse what is no number, such as a shape that is given first."""
+    for name, value in given.items():
+        if not isinstance(value, Real | np.bool_):
+            message = f"{who}: {name} has to be a number, got {described(value)}"
+            if isinstance(value, tuple | list):
+                message += f"; a shape is given by its name, {who}(..., shape={value!r})"
+            raise TypeError(message)
+
+
 def _draw(
     operator: Operator, inputs: tuple[NDArray, ...], out: NDArray, dtype: np.dtype[Any]
 ) -> NDArray:
@@ -309,9 +320,10 @@ def uniform(
       DTypeError: another data type.
       ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
-      TypeError: `ctx` is no `Context`.
+      TypeError: `ctx` is no `Context`, or a number is none.
       ValueError: `low` is greater than `high`.
     """
+    _check_numbers("uniform", low=low, high=high)
     return _drawn(Uniform(low, high), shape, ctx, dtype, out, "float32")
 
 
@@ -337,9 +349,10 @@ def normal(
       DTypeError: a data type that is not floating.
       ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
-      TypeError: `ctx` is no `Context`.
+      TypeError: `ctx` is no `Context`, or a number is none.
       ValueError: `scale` is negative.
     """
+    _check_numbers("normal", loc=loc, scale=scale)
     return _drawn(Normal(loc, scale), shape, ctx, dtype, out, "float32")
 
 
@@ -365,9 +378,10 @@ def randint(
       DTypeError: no integer type, or one that cannot hold them all.
       ContextError: no array can live in `ctx`, or `out` lives elsewhere.
       ShapeError: `out` has another shape.
-      TypeError: `ctx` is no `Context`.
+      TypeError: `ctx` is no `Context`, or a number is none.
       ValueError: `low` is not less than `high`.
     """
+    _check_numbers("randint", low=low, high=high)
     return _drawn(RandInt(index(low), index(high)), shape, ctx, dtype, out, "int32")
 
 

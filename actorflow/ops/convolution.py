@@ -41,6 +41,15 @@ def each_axis(operator: Operator, name: str, given: Shape, axes: int, default: i
     return given or (default,) * axes
 
 
+def axes_wanted(kernel: Shape, data: Shape) -> str:
+    """What a kernel of so many axes needs, and which kernel such data would need."""
+    axes, own = len(kernel), len(data) - 2
+    told = f"kernel={kernel} needs (n, channels) and {axes} more axes"
+    if 1 <= own <= len(LAYOUTS):
+        told += f"; such data needs a kernel of {own}, as kernel={(kernel[0],) * own}"
+    return told
+
+
 def check_layout(operator: Operator, layout: str | None, axes: int) -> None:
     """Refuse the name of a layout that has another number of axes.
 
@@ -112,7 +121,7 @@ class Convolution(Operator):
             return shapes, (None,)
         axes = len(self.kernel)
         if len(data) != axes + 2:
-            self.refuse("data", data, f"kernel={self.kernel} needs (n, channels) and {axes} more")
+            self.refuse("data", data, axes_wanted(self.kernel, data))
         if data[1] % self.num_group or not data[1]:
             self.refuse("data", data, f"its {data[1]} channels need to be num_group times as many")
         out = self._out(data)

@@ -10,7 +10,7 @@ import numpy as np
 
 from actorflow.errors import ParameterError
 from actorflow.ops import half, tiling, unroll
-from actorflow.ops.convolution import LAYOUTS, TUNING, check_layout, each_axis
+from actorflow.ops.convolution import LAYOUTS, TUNING, axes_wanted, check_layout, each_axis
 from actorflow.ops.layer import LayerGradient
 from actorflow.ops.operator import MULTIPLY_US, Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
@@ -90,7 +90,7 @@ class Deconvolution(Operator):
             return shapes, (None,)
         axes = len(self.kernel)
         if len(data) != axes + 2:
-            self.refuse("data", data, f"kernel={self.kernel} needs (n, channels) and {axes} more")
+            self.refuse("data", data, axes_wanted(self.kernel, data))
         if data[1] % self.num_group or not data[1]:
             self.refuse("data", data, f"its {data[1]} channels need to be num_group times as many")
         weight = (data[1], self.num_filter // self.num_group, *self.kernel)

@@ -99,7 +99,7 @@ def number(
     def convert(value: Any) -> float:  # noqa: ANN401
         try:
             found = float(value.rstrip("fF") if isinstance(value, str) else value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise _wrong(value, takes) from None
         if isinstance(value, bool) or found != found:  # noqa: PLR0124 -- NaN
             raise _wrong(value, takes)

@@ -11,7 +11,7 @@ import numpy as np
 
 from actorflow.errors import DTypeError, ParameterError
 from actorflow.ops import half
-from actorflow.ops.convolution import check_layout, each_axis
+from actorflow.ops.convolution import axes_wanted, check_layout, each_axis
 from actorflow.ops.operator import Operator
 from actorflow.ops.parameters import choice, flag, integer, optional, sizes
 from actorflow.ops.types import is_floating, prod
@@ -238,7 +238,10 @@ def windows(layer: Pooling, data: Shape) -> tuple[Axis, ...]:
     count = len(size) if layer.global_pool else len(layer.kernel)
     if len(size) != count or not 1 <= count <= _AXES:
         needs = "1 to 3" if layer.global_pool else f"{count}"
-        layer.refuse("data", data, f"it needs (n, channels) and {needs} axes more")
+        told = f"it needs (n, channels) and {needs} axes more"
+        if not layer.global_pool:
+            told = axes_wanted(layer.kernel, data)
+        layer.refuse("data", data, told)
     if layer.global_pool:
         if not prod(size):
             layer.refuse("data", data, "a window needs an element")

@@ -77,7 +77,8 @@ class _ReductionGradient(Operator):
         return shapes[0]
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
+        # The gradient of integers may have a fraction; who binds them is told then.
+        return dtypes[0] if dtypes[0].kind == "f" else dtypes[-1]
 
 
 @attrs.frozen
@@ -103,6 +104,9 @@ class ProdGradient(_ReductionGradient):
     reduction: Reduction
 
     inputs = ("data", "grad")  # type: ignore[assignment]
+
+    def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
+        return dtypes[0] if dtypes[0].kind == "f" else np.dtype(np.float64)  # it is a quotient
 
     def forward(self, data: Memory, grad: Memory, output: Memory) -> None:
         axes = self.reduction.axes(data.ndim)

@@ -220,7 +220,7 @@ class ClipGradient(Operator):
         return shapes[0]
 
     def output_type(self, *dtypes: np.dtype[Any]) -> np.dtype[Any]:
-        return dtypes[0]
+        return dtypes[0] if dtypes[0].kind == "f" else dtypes[1]
 
     def forward(self, data: Memory, grad: Memory, output: Memory) -> None:
         inside = np.greater_equal(data, self.a_min)

@@ -71,7 +71,7 @@ def write_list(path: str | os.PathLike[str], entries: Iterable[ListEntry]) -> No
       entries: the lines.
 
     Raises:
-      ValueError: a path has a tab or a line's end in it.
+      ValueError: a path has a tab or a line's end in it, or is not in UTF-8; nothing is written.
       OSError: the file cannot be written.
     """
     lines = []
@@ -79,8 +79,15 @@ def write_list(path: str | os.PathLike[str], entries: Iterable[ListEntry]) -> No
         if any(sign in name for sign in "\t\r\n"):
             raise ValueError(f"write_list: the path {name!r} has a tab or a line's end in it")
         lines.append("\t".join([str(number), *(f"{label:f}" for label in labels), name]) + "\n")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"write_list: the path {name!r} is not in UTF-8, as lists are"
+            ) from None
+    content = "".join(lines).encode()
     sink = open_sink(os.fspath(path))
     try:
-        sink.write("".join(lines).encode())
+        sink.write(content)
     finally:
         sink.close()

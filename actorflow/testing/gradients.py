@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actorflow.ndarray import array, seed as set_seed
+from actorflow.ops import described, meant
+from actorflow.symbol import Symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from actorflow.device import Context
     from actorflow.executor import Executor
     from actorflow.ndarray import NDArray
-    from actorflow.symbol import Symbol
 
 __all__ = ["check_gradient"]
 
+_GRAD_REQS = ("write", "add", "null")
 Values = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -55,11 +58,14 @@ def check_gradient(
     Raises:
       AssertionError: a gradient differs; the message names the argument, the element and both
         values.
-      ValueError: the symbol ends in a loss, or `grad_req` is none.
+      ValueError: the symbol ends in a loss, a name is none of its, an argument or a state has no
+        value, or `grad_req` is none.
+      TypeError: `symbol` is none, or a value is no array of real numbers.
     """
     _refuse_losses(symbol)
+    _check_names(symbol, location, aux_states or {}, wrt, grad_req)
     draw = np.random.default_rng(seed)
-    values = {name: _as_float64(value) for name, value in location.items()}
+    values = {name: _as_float64(name, value) for name, value in location.items()}
     names = wrt or [name for name, value in values.items() if value.dtype == np.float64]
     before = {name: np.asarray(draw.normal(size=values[name].shape)) for name in names}
     executor = _bound(symbol, values, before, aux_states or {}, grad_req, ctx)
@@ -93,19 +99,62 @@ def _bound(
         {name: array(value, ctx, value.dtype) for name, value in values.items()},
         {name: array(value, ctx, "float64") for name, value in before.items()},
         dict.fromkeys(before, grad_req),
-        {n: array(_as_float64(value), ctx, "float64") for n, value in aux_states.items()},
+        {n: array(_as_float64(n, value), ctx, "float64") for n, value in aux_states.items()},
     )
 
 
 def _refuse_losses(symbol: Symbol) -> None:
+    if not isinstance(symbol, Symbol):
+        raise TypeError(f"check_gradient: symbol is {described(symbol)}; needs a Symbol")
     for entry in symbol._entries:
         if entry.node.operator is not None and entry.node.operator.is_loss:
             message = f"check_gradient: {entry.name} is a loss, whose gradient is not its output's"
             raise ValueError(message)
 
 
-def _as_float64(value: Any) -> Values:  # noqa: ANN401 -- whatever NumPy takes
+def _check_names(
+    symbol: Symbol,
+    location: Mapping[str, Any],
+    aux_states: Mapping[str, Any],
+    wrt: Sequence[str] | None,
+    grad_req: str,
+) -> None:
+    """Refuse names that the symbol does not have, and what it lacks."""
+    states = symbol.list_auxiliary_states()
+    arguments = symbol.list_arguments()
+    for what, given, names in (
+        ("location", location, arguments),
+        ("aux_states", aux_states, states),
+    ):
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f"check_gradient: {what} is {described(given)}; needs values by name: "
+                f"{', '.join(names) or 'none'}"
+            )
+        for name in given:
+            if name not in names:
+                raise ValueError(
+                    f"check_gradient: {what} has {name!r}, which {symbol!r} has not; "
+                    f"{meant(name, names)}"
+                )
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise ValueError(f"check_gradient: {what} lacks {', '.join(missing)}")
+    for name in wrt or ():
+        if name not in location:
+            raise ValueError(
+                f"check_gradient: wrt has {name!r}, which location has not; {meant(name, location)}"
+            )
+    if grad_req not in _GRAD_REQS:
+        raise ValueError(f"check_gradient: grad_req is {grad_req!r}; needs {', '.join(_GRAD_REQS)}")
+
+
+def _as_float64(name: str, value: Any) -> Values:  # noqa: ANN401 -- whatever NumPy takes
     found: Values = np.asarray(value)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(
+            f"check_gradient: {name} is {described(value)}; needs an array of real numbers"
+        )
     return found.astype(np.float64) if found.dtype.kind == "f" else found
 
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -430,6 +431,38 @@ def test_killed_while_the_files_get_their_names(tmp_path, tree, monkeypatch, cap
     assert "x.rec: finished before" in capsys.readouterr().err
     assert {name: (tmp_path / name).read_bytes() for name in expected} == expected
     assert not list(tmp_path.glob("x.*.*"))
+
+
+def test_a_strip_does_not_grow_without_bounds(tmp_path, capsys):
+    (tmp_path / "strips").mkdir()
+    strip = np.zeros((1, 65_535, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "strips" / "a.png"), strip)
+    cv2.imwrite(str(tmp_path / "strips" / "b.png"), strip[:, :10])
+    assert run("--list", tmp_path / "x", tmp_path / "strips") == 0
+    assert run("--resize", "3000", tmp_path / "x", tmp_path / "strips") == 1
+    told = capsys.readouterr().err
+    assert "left out a.png: --resize 3000 would make 3000 x 196605000 pixels of 1 x 65535" in told
+
+
+def test_lists_in_a_new_folder_by_any_spelling_of_the_ends(tmp_path, tree):
+    assert run("--list", "--recursive", tmp_path / "new" / "a", tree) == 0
+    expected = (tmp_path / "new" / "a.lst").read_bytes()
+    ends = ("--exts", "jpeg", "JPG", ".PNG")
+    assert run("--list", "--recursive", tmp_path / "new" / "b", tree, *ends) == 0
+    assert (tmp_path / "new" / "b.lst").read_bytes() == expected
+
+
+def test_no_list_is_begun_that_cannot_be_written(tmp_path, tree, capsys):
+    assert run("--list", "--recursive", "--chunks", "1000", tmp_path / "x", tree) == 2
+    assert "--chunks 1000 of 11 images; needs an image for each list" in capsys.readouterr().err
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/a\xff.jpg")).write_bytes(b"")
+    assert run("--list", tmp_path / "x", folder) == 2
+    assert r"the path 'a\udcff.jpg' is not in UTF-8, as lists are" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.lst"))
+    assert run(tmp_path / "x", tmp_path / "nowhere") == 2
+    assert "nowhere is no folder" in capsys.readouterr().err
 
 
 # -- On the terminal -------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
 
-from actorflow import nd, sym
-from actorflow.errors import ShapeError
+from actorflow import Engine, nd, sym
+from actorflow.errors import EngineError, ShapeError
 
 
 def layer():
@@ -126,3 +127,44 @@ def test_errors_neither_print_nor_await_arrays():
         sym.exp(x).bind(None, {"x": array})
     with pytest.raises(TypeError, match=r"a shape is made of integers, got an NDArray of shape"):
         sym.exp(x).simple_bind(x=nd.ones((3, 4)))
+
+
+def test_an_executor_says_what_it_is():
+    executor = layer().simple_bind(data=(4, 3))
+    assert repr(executor) == (
+        "<Executor of fc on cpu(0): data=(4, 3), fc_weight=(2, 3), fc_bias=(2,)>"
+    )
+    many = sym.Group([sym.Variable(name) for name in "abcdef"])
+    executor = many.simple_bind(**dict.fromkeys("abcdef", (1,)))
+    assert repr(executor) == (
+        "<Executor of a group on cpu(0): a=(1,), b=(1,), c=(1,), d=(1,), 2 more>"
+    )
+
+
+def test_a_pass_on_another_engine_names_the_executor():
+    free = threading.Event()
+    executor = layer().simple_bind(data=(4, 3))
+    with Engine(workers=1) as busy:
+        busy.push(free.wait, writes=(executor.arg_dict["data"].resource,))
+        executor.forward(is_train=True)
+        try:
+            with Engine(workers=1):
+                message = r"^backward: the executor of 'fc' cannot compute on this engine: .*'array"
+                with pytest.raises(EngineError, match=message):
+                    executor.backward(nd.ones((4, 2)))
+                with pytest.raises(EngineError, match=r"^forward: the executor of 'fc' cannot"):
+                    executor.forward()
+        finally:
+            free.set()
+
+
+def test_a_kernel_of_too_few_axes():
+    for make in (sym.Convolution, sym.Deconvolution):
+        net = make(sym.Variable("x"), kernel=3, num_filter=2)
+        message = (
+            r"\(n, channels\) and 1 more axes; such data needs a kernel of 2, as kernel=\(3, 3\)"
+        )
+        with pytest.raises(ShapeError, match=message):
+            net.infer_shape(x=(1, 3, 8, 8))
+    with pytest.raises(ShapeError, match=r"a kernel of 2, as kernel=\(3, 3\)"):
+        sym.Pooling(sym.Variable("x"), kernel=3).infer_shape(x=(1, 3, 8, 8))

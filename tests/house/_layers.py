@@ -40,6 +40,8 @@ NAMESPACES: Mapping[str, str] = {
     "initializer": "training",
     "lr_scheduler": "optimizer",
     "viz": "symbol",
+    "name": "symbol",
+    "attribute": "symbol",
     "monitor": "training",
     "networks": "training",
     "rtc": "ndarray",

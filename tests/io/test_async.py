@@ -6,11 +6,13 @@ import threading
 import numpy as np
 import pytest
 import trio
+import trio.testing
 from hypothesis import given, settings, strategies as st
 
 import actorflow as af
 from actorflow import io
 from actorflow.errors import ActorflowError, WouldBlockError
+from tests.io._images import write
 from tests.io._sources import LOOPS, Boom, Kept, Numbers
 
 
@@ -230,3 +232,72 @@ def test_closed_while_somebody_waits(run):
             await closing
 
     run(main)
+
+
+@pytest.mark.parametrize("change", ["close", "reset"])
+def test_who_waits_while_it_is_reset_or_closed_is_told(csv, tmp_path, change):
+    """And takes it for no end of the epoch."""
+    images = write(tmp_path)
+    for make in (
+        lambda: io.CSVIter(csv[0], (2,), batch_size=1),
+        lambda: io.ImageRecordIter(images, (3, 24, 24), 1),
+        lambda: io.PrefetchingIter(io.CSVIter(csv[0], (2,), batch_size=1)),
+        lambda: io.ResizeIter(io.CSVIter(csv[0], (2,), batch_size=1), 100),
+    ):
+        trio.run(_changed_while_waiting, make, change)
+
+
+def _fill(engine, free):
+    """Give all workers something to wait for."""
+    for _ in range(8):
+        for device in ("cpu(0)", "io"):
+            engine.push(free.wait, device=device)
+
+
+async def _changed_while_waiting(make, change):
+    free = threading.Event()
+    async with af.Engine(workers=1) as engine:
+        _fill(engine, free)
+        iterator = make()
+
+        async def wait():
+            with pytest.raises(ActorflowError, match="it was reset or closed while its next batch"):
+                await anext(iterator)
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+                await trio.testing.wait_all_tasks_blocked()
+                getattr(iterator, change)()
+        finally:
+            free.set()
+        if change == "reset":
+            await anext(iterator)
+        iterator.close()
+
+
+def test_two_tasks_that_ask_for_one_batch_do_not_both_get_it(csv):
+    async def main():
+        got, told = [], []
+        free = threading.Event()
+        async with af.Engine(workers=1) as engine:
+            _fill(engine, free)
+            iterator = io.CSVIter(csv[0], (2,), batch_size=1)
+
+            async def ask():
+                try:
+                    got.append((await anext(iterator)).index.tolist())
+                except ActorflowError as error:
+                    told.append(str(error))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                nursery.start_soon(ask)
+                await trio.testing.wait_all_tasks_blocked()
+                free.set()
+            rest = [batch.index.tolist() async for batch in iterator]
+        assert got + rest == [[number] for number in range(5)]
+        (message,) = told
+        assert message.startswith("CSVIter: another task or thread has taken the batch that this")
+
+    trio.run(main)

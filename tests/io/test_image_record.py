@@ -3,6 +3,7 @@
 import json
 import threading
 
+import cv2
 import numpy as np
 import pytest
 
@@ -327,6 +328,22 @@ def test_files_without_records(engine, tmp_path):
         ({"dtype": "int32"}, "dtype is int32; needs float32 or uint8"),
         ({"dtype": "uint8", "scale": 2}, "uint8 gives pixels as they are, and cannot have scale"),
         ({"part_index": 2}, "part_index is 2; num_parts 1 needs it below that"),
+        ({"shape": 5}, "data_shape is 5; needs"),
+        ({"dtype": "foo"}, "dtype is foo; needs float32 or uint8"),
+        ({"dtype": None}, "dtype is None; needs float32 or uint8"),
+        ({"shuffle": "no"}, "shuffle needs True or False, got 'no'"),
+        ({"round_batch": None}, "round_batch needs True or False, got None"),
+        ({"data_name": None}, "data_name is None; needs a text"),
+        ({"label_name": "data"}, "data_name and label_name are both 'data'"),
+        ({"mean_img": 5}, "mean_img needs a path or None, got 5"),
+        ({"scale": float("inf")}, "scale is inf; needs a finite number"),
+        ({"scale": 10**400}, "scale needs a number"),
+        ({"std_r": 1e-320}, "pixels become numbers that no float32 holds"),
+        ({"max_random_contrast": 1e308}, "pixels become numbers that no float32 holds"),
+        ({"max_random_scale": float("inf")}, "max_random_scale is inf; needs a finite number"),
+        ({"min_img_size": 9, "max_img_size": 8}, "min_img_size is 9 and max_img_size 8"),
+        ({"random_h": 10**400}, "random_h is 10*; needs at most 2147483647"),
+        ({"fill_value": 256}, "fill_value is 256; needs 0 to 255"),
         ({"min_random_scale": 2}, "min_random_scale is 2 and max_random_scale 1"),
         ({"min_crop_size": 9, "max_crop_size": 8}, "min_crop_size is 9 and max_crop_size 8"),
         ({"max_aspect_ratio": 1}, "max_aspect_ratio is 1; needs less than 1"),
@@ -342,6 +359,46 @@ def test_wrong_arguments(tmp_path, options, message):
     path = write(tmp_path, count=1)
     with pytest.raises((ValueError, ParameterError), match=f"ImageRecordIter: .*{message}"):
         make(path, **options)
+
+
+def test_a_path_is_a_path(tmp_path):
+    path = write(tmp_path, count=1)
+    with pytest.raises(TypeError, match="ImageRecordIter: path_imgrec must be a path or a URL"):
+        make(None)
+    with pytest.raises(TypeError, match="ImageRecordIter: path_imgidx must be a path or a URL"):
+        make(path, path_imgidx=3)
+
+
+def test_flags_may_be_spelled(engine, tmp_path):
+    with make(write(tmp_path), shuffle="False", round_batch="1") as iterator:
+        assert ids(iterator)[:7] == list(range(100, 107))
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"resize": 2000}, "resize would make an image of 2000 x 131000000"),
+        ({"pad": 20_000}, "pad would make an image of 40001 x 105500"),
+        ({"min_img_size": 10**6}, "scaling would make an image of 1000000 x 1000000"),
+        ({"min_random_scale": 1e9, "max_random_scale": 1e9}, "scaling would make an image"),
+    ],
+)
+def test_no_image_grows_without_bounds(engine, tmp_path, options, what):
+    strip = cv2.imencode(".jpg", np.zeros((1, 65_500, 3), np.uint8))[1].tobytes()
+    path, _ = write_raw(tmp_path, [strip])
+    iterator = make(path, 1, shape=(3, 8, 8), **options)
+    message = f"record 0: .*{what}.*at most 134217728 are allowed"
+    with iterator, pytest.raises(FormatError, match=message):
+        next(iterator)
+
+
+def test_without_a_folder_for_the_mean_nothing_is_computed(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(Decoder, "cut", lambda *_: pytest.fail("an image was decoded"))
+    iterator = make(write(tmp_path), mean_img=tmp_path / "none" / "mean.params")
+    with iterator, pytest.raises(FileNotFoundError, match="no folder for mean_img"):
+        next(iterator)
+    with make(write(tmp_path), mean_img=None) as plain:
+        next(plain)
 
 
 def test_the_first_damage_of_a_batch_is_raised(engine, tmp_path):

@@ -115,3 +115,23 @@ def test_a_subclass_stays_one(engine):
     mine = Mine(x.resource, x.shape, x.size)
     for result in (mine + mine, mine * 2, mine[0], mine.T, mine.sum(), -mine, mine.copy()):
         assert type(result) is Mine
+
+
+@pytest.mark.parametrize("function", [np.sum, np.prod, np.mean, np.max, np.min])
+def test_reductions_by_numpys_functions(function):
+    array = nd.array([[1, 2, 3], [4, 5, 6]])
+    for given in ({}, {"axis": 1}, {"axis": 0, "keepdims": True}):
+        found = function(array, **given)
+        assert isinstance(found, nd.NDArray)
+        expected = np.atleast_1d(function(array.asnumpy(), **given))
+        np.testing.assert_array_equal(found.asnumpy(), expected)
+    name = function.__name__.removeprefix("a")
+    with pytest.raises(
+        TypeError, match=rf"^{name}: out has to be None, got an ndarray .*nd\.{name}"
+    ):
+        function(array, axis=0, out=np.zeros(3))
+    if function in {np.sum, np.prod, np.mean}:
+        with pytest.raises(
+            TypeError, match=rf"^{name}: dtype has to be None, got 'float64'; astype"
+        ):
+            function(array, dtype="float64")

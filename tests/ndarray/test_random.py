@@ -202,3 +202,21 @@ def test_what_is_no_state(change):
     with pytest.raises(TypeError, match="needs what get_state"):
         random.set_state([state])
     assert random.get_state() == state
+
+
+@pytest.mark.parametrize(
+    ("draw", "arguments", "named"),
+    [
+        (random.uniform, ((2, 3),), "uniform: low"),
+        (random.normal, ((2, 3),), "normal: loc"),
+        (random.normal, (0, (2, 3)), "normal: scale"),
+        (random.randint, (0, (2, 3)), "randint: high"),
+    ],
+)
+def test_a_shape_in_the_place_of_a_number(draw, arguments, named):
+    with pytest.raises(
+        TypeError, match=rf"^{named} has to be a number, got \(2, 3\); a shape .* shape=\(2, 3\)\)"
+    ):
+        draw(*arguments)
+    with pytest.raises(TypeError, match=r"^uniform: low has to be a number, got 'a'$"):
+        random.uniform("a")

@@ -180,7 +180,9 @@ def test_wrong_parameters(made, message):
 
 
 def test_wrong_data():
-    with pytest.raises(ShapeError, match=r"Pooling: data has shape \(1, 2, 5\), but it needs .* 2"):
+    with pytest.raises(
+        ShapeError, match=r"Pooling: data has shape \(1, 2, 5\), but kernel=.* needs .* 2"
+    ):
         Pooling((2, 2)).output_shape((1, 2, 5))
     with pytest.raises(ShapeError, match=r"its 2 is smaller than kernel=\(3, 3\)"):
         Pooling((3, 3)).output_shape((1, 2, 5, 2))

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+import actorflow as af
 from actorflow import sym
 
 
@@ -62,3 +63,11 @@ def test_scopes_concern_their_own_thread():
         thread.start()
         thread.join()
     assert found == [{}]
+
+
+def test_early_mxnets_modules_of_names_and_attributes():
+    with af.name.Prefix("left_"), af.attribute.AttrScope(lr_mult="2"):
+        layer = sym.tanh(sym.Variable("data"), name="layer")
+    assert layer.name == "left_layer"
+    assert layer.attr("lr_mult") == "2"
+    assert af.name.NameManager is sym.NameManager

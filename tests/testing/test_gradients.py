@@ -82,3 +82,25 @@ def test_a_loss_is_refused():
     net = sym.SoftmaxOutput(sym.Variable("x"), name="softmax")
     with pytest.raises(ValueError, match="softmax_output is a loss"):
         check_gradient(net, values(x=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (({},), ValueError, "location lacks x"),
+        (({"x": np.ones(3), "z": 1},), ValueError, "location has 'z', which .* has not; .* x"),
+        ((5,), TypeError, "location is 5; needs values by name: x"),
+        (({"x": "a"},), TypeError, "x is 'a'; needs an array of real numbers"),
+        (({"x": np.ones(3)}, {"s": 1}), ValueError, "aux_states has 's', which"),
+    ],
+)
+def test_errors_speak_as_the_function_that_was_called(arguments, kind, message):
+    net = sym.tanh(sym.Variable("x"))
+    with pytest.raises(kind, match=f"^check_gradient: {message}"):
+        check_gradient(net, *arguments)
+    with pytest.raises(TypeError, match=r"^check_gradient: symbol is 5; needs a Symbol"):
+        check_gradient(5, *arguments)
+    with pytest.raises(ValueError, match=r"^check_gradient: wrt has 'y', which location has not"):
+        check_gradient(net, {"x": np.ones(3)}, wrt=["y"])
+    with pytest.raises(ValueError, match=r"^check_gradient: grad_req is 'sum'; needs write, add"):
+        check_gradient(net, {"x": np.ones(3)}, grad_req="sum")
