@@ -106,7 +106,8 @@ def run_rank(parsed: argparse.Namespace) -> int:
     """Be one process of a run; return its exit status."""
     place = environment.read(os.environ)
     asked = _run(parsed, place.num_workers, place.num_servers)
-    return _supervise(launch.rank(asked, place), parsed.grace)
+    # mpirun gives each rank a terminal of its own, which is not the user's.
+    return _supervise(launch.rank(asked, place), parsed.grace, colours=False)
 
 
 def _run(parsed: argparse.Namespace, num_workers: int, num_servers: int) -> launch.Run:
@@ -121,9 +122,9 @@ def _run(parsed: argparse.Namespace, num_workers: int, num_servers: int) -> laun
     )
 
 
-def _supervise(processes: Sequence[Process], grace: float) -> int:
+def _supervise(processes: Sequence[Process], grace: float, *, colours: bool = True) -> int:
     async def main() -> int:
-        return await supervise(processes, grace=grace)
+        return await supervise(processes, grace=grace, colours=colours)
 
     try:
         return trio.run(main)

@@ -52,6 +52,7 @@ async def supervise(
     processes: Sequence[Process],
     *,
     grace: float = GRACE,
+    colours: bool = True,
     stdout: BinaryIO | None = None,
     stderr: BinaryIO | None = None,
 ) -> int:
@@ -64,6 +65,7 @@ async def supervise(
     Args:
       processes: what to start.
       grace: seconds that guards give after SIGTERM; the same as in their words.
+      colours: whether names are coloured where the lines go to a terminal.
       stdout: where the lines of standard output go; None for this process's.
       stderr: the same for errors.
 
@@ -73,10 +75,8 @@ async def supervise(
     Raises:
       OSError: the lines cannot be written. All processes have been ended.
     """
-    run = _Run(
-        outs=(_Output.of(stdout or sys.stdout.buffer), _Output.of(stderr or sys.stderr.buffer)),
-        grace=grace,
-    )
+    out, err = stdout or sys.stdout.buffer, stderr or sys.stderr.buffer
+    run = _Run(outs=(_Output.of(out, colours), _Output.of(err, colours)), grace=grace)
     run.ranks = [_Rank(process, index, run) for index, process in enumerate(processes)]
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as outer:
@@ -247,8 +247,8 @@ class _Output:
     lock: trio.Lock = attrs.field(factory=trio.Lock)
 
     @classmethod
-    def of(cls, stream: BinaryIO) -> _Output:
-        return cls(stream, colours=stream.isatty() and not os.environ.get("NO_COLOR"))
+    def of(cls, stream: BinaryIO, colours: bool) -> _Output:  # noqa: FBT001 -- private
+        return cls(stream, colours and stream.isatty() and not os.environ.get("NO_COLOR"))
 
     def coloured(self, text: str, index: int) -> bytes:
         if self.colours:
