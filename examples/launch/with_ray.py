@@ -1,4 +1,4 @@
-"""A run in a placement group of Ray: `python ray.py -n 2 -s 1 -- python train.py`.
+"""A run in a placement group of Ray: `python with_ray.py -n 2 -s 1 -- python train.py`.
 
 Each bundle of the group is one process. Server 0 is in bundle 0, and all meet at that bundle's
 machine. To stay on one machine, `--address 127.0.0.2` starts Ray there: it takes 127.0.0.1 for the
@@ -12,17 +12,13 @@ import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
-# This file has the name of the package that it needs.
-sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]
+import ray
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-import ray  # noqa: E402
-from ray.util.placement_group import placement_group  # noqa: E402
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # noqa: E402
-
-from actorflow.kvstore import launch  # noqa: E402
-from actorflow.kvstore.environment import write  # noqa: E402
+from actorflow.kvstore import launch
+from actorflow.kvstore.environment import write
 
 
 def address() -> tuple[str, int]:
