@@ -136,6 +136,28 @@ def test_over_ssh_a_failed_rank_ends_those_that_wait(tmp_path, sshd):
 
 
 @pytest.mark.slow
+def test_over_ssh_nothing_is_left_running_when_the_launcher_is_killed(tmp_path, sshd):
+    hosts = hostfile(tmp_path, "127.0.0.1 slots=2\n")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    hold = f"import os, signal; fd = os.open({str(fifo)!r}, os.O_WRONLY); print('up', flush=True)\n"
+    words = ["-n", "2", "--launcher", "ssh", "--hostfile", hosts, "--program", sshd]
+    words += ["--export", "PYTHONPATH", "--server-command", "sleep 1000", "--grace", "20"]
+    words += ["--", PYTHON, "-c", hold + "signal.pause()"]
+    with subprocess.Popen(  # noqa: S603
+        [PYTHON, "-m", "actorflow", "launch", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert [process.stdout.readline()[-4:] for _ in range(2)] == [b" up\n"] * 2
+        process.kill()
+        os.set_blocking(reading, True)
+        assert os.read(reading, 1) == b""  # which waits until nobody has the other end any more
+    os.close(reading)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which("mpirun") is None, reason="no mpirun (on Debian: apt-get install openmpi-bin)"
 )
