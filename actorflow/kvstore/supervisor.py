@@ -7,12 +7,14 @@ input of its guard, which also happens when this process is killed.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 import trio
@@ -28,6 +30,7 @@ _LINE_MAX: Final = 1 << 20  # bytes; a longer line is cut
 _TAIL: Final = 200  # lines of errors that are kept for each rank
 _SIGNALLED: Final = 128
 _TRACEBACK: Final = b"Traceback (most recent call last):"
+_Stream: TypeAlias = io.RawIOBase
 _COLOURS: Final = (36, 33, 32, 35, 34, 31, 96, 93, 92, 95, 94, 91)
 
 
@@ -53,8 +56,8 @@ async def supervise(
     *,
     grace: float = GRACE,
     colours: bool = True,
-    stdout: BinaryIO | None = None,
-    stderr: BinaryIO | None = None,
+    stdout: _Stream | None = None,
+    stderr: _Stream | None = None,
 ) -> int:
     """Run processes until all essential ones have exited, then end the others.
 
@@ -66,7 +69,7 @@ async def supervise(
       processes: what to start.
       grace: seconds that guards give after SIGTERM; the same as in their words.
       colours: whether names are coloured where the lines go to a terminal.
-      stdout: where the lines of standard output go; None for this process's.
+      stdout: where the lines of standard output go, without a buffer; None for this process's.
       stderr: the same for errors.
 
     Returns:
@@ -75,7 +78,9 @@ async def supervise(
     Raises:
       OSError: the lines cannot be written. All processes have been ended.
     """
-    out, err = stdout or sys.stdout.buffer, stderr or sys.stderr.buffer
+    # Not through buffers: what a broken pipe leaves there would fail again at the exit.
+    out = stdout or io.FileIO(sys.stdout.fileno(), "w", closefd=False)
+    err = stderr or io.FileIO(sys.stderr.fileno(), "w", closefd=False)
     run = _Run(outs=(_Output.of(out, colours), _Output.of(err, colours)), grace=grace)
     run.ranks = [_Rank(process, index, run) for index, process in enumerate(processes)]
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
@@ -242,12 +247,12 @@ class _Rank:
 class _Output:
     """A stream that many write whole lines to."""
 
-    stream: BinaryIO
+    stream: _Stream
     colours: bool
     lock: trio.Lock = attrs.field(factory=trio.Lock)
 
     @classmethod
-    def of(cls, stream: BinaryIO, colours: bool) -> _Output:  # noqa: FBT001 -- private
+    def of(cls, stream: _Stream, colours: bool) -> _Output:  # noqa: FBT001 -- private
         return cls(stream, colours and stream.isatty() and not os.environ.get("NO_COLOR"))
 
     def coloured(self, text: str, index: int) -> bytes:
@@ -262,8 +267,12 @@ class _Output:
                 await trio.to_thread.run_sync(self._write, data, abandon_on_cancel=True)
 
     def _write(self, data: bytes) -> None:
-        self.stream.write(data)
-        self.stream.flush()
+        view = memoryview(data)
+        while view:
+            written = self.stream.write(view)
+            if written is None:  # it does not block, and is full
+                select.select([], [self.stream], [])
+            view = view[written or 0 :]
 
 
 def _read_now(descriptor: int) -> bytes:

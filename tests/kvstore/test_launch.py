@@ -181,8 +181,9 @@ def test_what_a_worker_leaves_behind_is_ended(tmp_path):
     os.close(reading)
 
 
-def test_a_reader_that_goes_away_ends_the_run():
-    forever = "while True: print('x' * 1000)"
+@pytest.mark.parametrize("length", [1, 1000])
+def test_a_reader_that_goes_away_ends_the_run(length):
+    forever = f"while True: print('x' * {length})"
     with start(words("-n", "2", worker=forever), stderr=subprocess.PIPE) as process:
         process.stdout.readline()
         process.stdout.close()
