@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from actorflow.cli import im2rec, keygen, train
+from actorflow.cli import im2rec, keygen, launch, train
 from actorflow.errors import ActorflowError
 from actorflow.ops import meant
 
@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     im2rec.add_parser(commands)
     keygen.add_parser(commands)
+    launch.add_parser(commands)
     train.add_parser(commands)
     parsed, unknown = parser.parse_known_args(argv)
     if unknown:
