@@ -253,10 +253,10 @@ class FeedForward:
             epoch_size=self.epoch_size,
             **asked,
         )
-        self._run, self._over = module, False
         return self._reported(module, steps)
 
     def _reported(self, module: Module, steps: Steps[Report]) -> Steps[Report]:
+        self._run, self._over = module, False
         try:
             self.report = yield from steps
         finally:
