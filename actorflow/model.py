@@ -1,4 +1,4 @@
-"""Checkpoints: early MXNet's `mx.model`."""
+"""`FeedForward` and checkpoints: early MXNet's `mx.model`."""
 
 from actorflow.training.checkpoint import (
     load_checkpoint,
@@ -6,5 +6,12 @@ from actorflow.training.checkpoint import (
     save_checkpoint,
     save_checkpoint_async,
 )
+from actorflow.training.feedforward import FeedForward
 
-__all__ = ["load_checkpoint", "load_params", "save_checkpoint", "save_checkpoint_async"]
+__all__ = [
+    "FeedForward",
+    "load_checkpoint",
+    "load_params",
+    "save_checkpoint",
+    "save_checkpoint_async",
+]

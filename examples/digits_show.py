@@ -30,6 +30,37 @@ def progress(console: Console, epochs: int) -> Iterator[Report]:
         yield report
 
 
+class Step:
+    """A callback that moves a bar after each batch, and needs no number of it."""
+
+    def __init__(self, move: Callable[[], None]) -> None:
+        self._move = move
+
+    def __call__(self, _param: object) -> None:
+        """Move the bar."""
+        self._move()
+
+    async def call_async(self, _param: object) -> None:
+        """The same in a task. What has this is not kept waiting for the metric."""
+        self._move()
+
+
+@contextmanager
+def batch_progress(console: Console, epochs: int, batches: int) -> Iterator[tuple[Step, Report]]:
+    """Show a bar while batches pass, and a line for each epoch."""
+    columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("training", total=epochs * batches)
+
+        def report(loss: float, accuracy: float) -> None:
+            text = f"loss {loss:.4f}, held-out accuracy {accuracy:.3f}"
+            bar.update(task, description=text)
+            done = int(bar.tasks[task].completed) // batches
+            bar.console.print(f"epoch {done:2}: {text}")
+
+        yield Step(lambda: bar.advance(task)), report
+
+
 def show_scores(console: Console, title: str, scores: dict[str, Score], held_out: int) -> None:
     """Print how well the classifiers do, side by side."""
     share = max(score.accuracy for score in scores.values())

@@ -11,7 +11,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
@@ -31,12 +31,21 @@ if TYPE_CHECKING:
     from actorflow.training.requests import Steps
     from actorflow.training.steps import ModuleSteps
 
-__all__ = ["AHEAD", "Run", "evaluating", "predicting", "predicting_one", "training"]
+__all__ = [
+    "AHEAD",
+    "Run",
+    "evaluating",
+    "predicting",
+    "predicting_one",
+    "predicting_with_data",
+    "training",
+]
 
 AHEAD: Final = 2
 """Batches that may be on their way when the next one is sent."""
 
 Callback = Callable[..., object]
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -267,15 +276,44 @@ def predicting(
     module: ModuleSteps, data: DataIter, *, num_batch: int | None, reset: bool
 ) -> Steps[list[list[NDArray]]]:
     """Compute outputs; return copies of them for each batch, without rows that only fill it up."""
+
+    def taken(batch: DataBatch) -> list[NDArray]:
+        return _copies(module.get_outputs(), batch)
+
+    return (yield from _taking(module, data, num_batch, taken, reset=reset))
+
+
+def predicting_with_data(
+    module: ModuleSteps, data: DataIter, *, num_batch: int | None, reset: bool
+) -> Steps[tuple[list[list[NDArray]], ...]]:
+    """Compute outputs; return likewise copies of the outputs, of the data and of the labels."""
+
+    def taken(batch: DataBatch) -> tuple[list[NDArray], ...]:
+        arrays = module.get_outputs(), batch.data or (), batch.label or ()
+        return tuple(_copies(each, batch) for each in arrays)
+
+    found = yield from _taking(module, data, num_batch, taken, reset=reset)
+    return tuple(list(each) for each in zip(*found, strict=True)) or ([], [], [])
+
+
+def _taking(
+    module: ModuleSteps,
+    data: DataIter,
+    num_batch: int | None,
+    taken: Callable[[DataBatch], T],
+    *,
+    reset: bool,
+) -> Steps[list[T]]:
+    """Compute outputs; return what is taken of each batch."""
     if reset:
         data.reset()
     pending: deque[Operation] = deque()
-    found: list[list[NDArray]] = []
+    found: list[T] = []
     while num_batch is None or len(found) < num_batch:
         batch = yield from _forward_next(module, data, pending, 0, len(found))
         if batch is None:
             break
-        found.append([_front(each, batch).copy() for each in module.get_outputs()])
+        found.append(taken(batch))
     return found
 
 
@@ -286,7 +324,7 @@ def predicting_one(
     batch = yield from _forward_next(module, data, deque(), 0, nbatch)
     if batch is None:
         return None
-    return [_front(each, batch).copy() for each in module.get_outputs()], batch
+    return _copies(module.get_outputs(), batch), batch
 
 
 def _forward_next(
@@ -333,6 +371,11 @@ def _size(batch: DataBatch) -> int:
     layout = batch.provide_data[0].layout if batch.provide_data else None
     axis = DataDesc.get_batch_axis(layout)
     return shape[axis if 0 <= axis < len(shape) else 0]
+
+
+def _copies(arrays: Sequence[NDArray], batch: DataBatch) -> list[NDArray]:
+    """Copies of what belongs to the rows of a batch that count."""
+    return [_front(each, batch).copy() for each in arrays]
 
 
 def _front(array: NDArray, batch: DataBatch) -> NDArray:
