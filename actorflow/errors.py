@@ -19,6 +19,7 @@
     +-- ContextError (ValueError)
     +-- OutOfMemoryError (MemoryError)
     +-- MembershipError         somebody asks who does not take part in the run, or not any more
+    +-- LaunchError (ValueError)    a run cannot be started, or this process is not part of it
     +-- SequenceError           a push came before one that its worker sent earlier
     +-- FormatError (ValueError)    a file or message that is not what it should be
     +-- TrainingError           a batch of a run failed
@@ -43,6 +44,7 @@ __all__ = [
     "FormatError",
     "GradientError",
     "InsecureAddressError",
+    "LaunchError",
     "MembershipError",
     "MissingExtraError",
     "OperationCancelled",
@@ -124,6 +126,10 @@ class OutOfMemoryError(ActorflowError, MemoryError):
 
 class MembershipError(ActorflowError):
     """Somebody asks who does not take part in the run, or not any more."""
+
+
+class LaunchError(ActorflowError, ValueError):
+    """A run cannot be started as it was asked for, or this process does not know its place in it."""
 
 
 class SequenceError(ActorflowError):
