@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from actorflow.cli import im2rec, keygen
+from actorflow.cli import im2rec, keygen, serve
 from actorflow.errors import ActorflowError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     im2rec.add_parser(commands)
     keygen.add_parser(commands)
+    serve.add_parser(commands)
     parsed = parser.parse_args(argv)
     try:
         status: int = parsed.run(parsed)
