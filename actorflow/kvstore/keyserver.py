@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
+import numpy as np
 import trio
 
 from actorflow.comm import messages as say
@@ -68,6 +69,7 @@ class KeyServer:
         self._peers: dict[Worker, Peer] = {}
         self._parked: list[_Parked] = []
         self._priorities: dict[tuple[Worker, object], int] = {}
+        self._broken: dict[say.Key, Exception] = {}  # why a key has no value
         self._post = post
         self._journal = journal
 
@@ -165,8 +167,7 @@ class KeyServer:
         decisions: list[Decision] = []
         try:
             for key, seq, array in zip(message.keys, message.rounds, arrays, strict=True):
-                flat = array.reshape(-1)
-                decisions += core.push(key, worker, seq, flat)
+                decisions += core.push(key, worker, seq, _flat(array))
         finally:
             # Also after an error: what the core has decided before it is so.
             self._log(decisions)
@@ -196,7 +197,7 @@ class KeyServer:
             for key, array in zip(message.keys, arrays, strict=True):
                 if key in self.values:
                     self.values.check_size(key, array.size)
-                self._do(core.init(key, array.reshape(-1), model))
+                self._do(core.init(key, _flat(array), model))
             self._post(peer, say.Ack(message.seq))
         else:
             self._parked.append(_Parked(peer, message))
@@ -261,7 +262,10 @@ class KeyServer:
             if isinstance(each, Snapshot):
                 self._answer(each.worker, each.ticket, each.answers)
             elif isinstance(each, Deed) and isinstance(each.action, Apply):
-                self.values.apply(each.key, each.action)
+                try:
+                    self.values.apply(each.key, each.action)
+                except Exception as error:  # noqa: BLE001 -- whoever uses the key gets it
+                    self._broken[each.key] = error
             elif isinstance(each, Deed) and isinstance(each.action, Answer):
                 self._answer(each.action.worker, each.action.ticket, {each.key: each.action})
 
@@ -273,6 +277,10 @@ class KeyServer:
         if peer is None:
             return  # its connection broke; it asks again
         keys = list(answers)
+        for key in keys:
+            if key in self._broken:
+                self._post(peer, _broken(int(str(ticket)), key, self._broken[key]))
+                return
         arrays, held = self.values.read(keys)
         found = answers.values()
         message = say.Value(
@@ -294,6 +302,11 @@ class KeyServer:
             raise ParameterError(f"there is no key {key!r} on this server; needs init first")
 
 
+def _flat(array: Array) -> Array:
+    """An array as it came, flat, of the data type object that operators compare by identity."""
+    return array.reshape(-1).view(np.dtype(array.dtype.name))
+
+
 def _acknowledges(decision: Decision) -> bool:
     return isinstance(decision, Deed) and isinstance(decision.action, Acknowledge)
 
@@ -301,6 +314,11 @@ def _acknowledges(decision: Decision) -> bool:
 def model_of(said: say.Consistency) -> Consistency:
     """A consistency model as it comes in messages."""
     return Consistency(said.model, said.bound if said.model == "bounded" else None)
+
+
+def _broken(seq: int, key: say.Key, error: Exception) -> say.Error:
+    said = said_as(seq, error)
+    return say.Error(seq, said.kind, f"key {key!r} has no value: its update failed: {error}", key)
 
 
 def said_as(seq: int, error: Exception) -> say.Error:
