@@ -129,7 +129,7 @@ class MembershipError(ActorflowError):
 
 
 class LaunchError(ActorflowError, ValueError):
-    """A run cannot be started as it was asked for, or this process does not know its place in it."""
+    """A run cannot be started as asked for, or this process does not know its place in it."""
 
 
 class SequenceError(ActorflowError):

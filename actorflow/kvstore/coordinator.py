@@ -58,7 +58,7 @@ class Coordinator:
       patience: seconds after which a worker that never came is given up.
     """
 
-    def __init__(  # noqa: PLR0913 -- all of them
+    def __init__(
         self,
         keys: KeyServer,
         post: Post,
@@ -233,9 +233,11 @@ class Coordinator:
                 # Structs of messages have `seq` first.
                 fields = [getattr(message, name) for name in message.__struct_fields__]
                 self._post(server.peer, type(message)(seq, *fields[1:]))
-        answers = [] if self._keys.core is None and not isinstance(message, say.Begin) else [
-            self._keys.told(message)
-        ]
+        answers = (
+            []
+            if self._keys.core is None and not isinstance(message, say.Begin)
+            else [self._keys.told(message)]
+        )
         for each in asked:
             await each.answered.wait()
             if each.answer is not None:

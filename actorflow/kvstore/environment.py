@@ -1,7 +1,7 @@
 """Which process of a run this one is, by the variables that whoever started it has set. No I/O.
 
-A process is asked for by `AF_ROLE` and its like, or by MXNet's `DMLC_ROLE`; the two may be mixed and
-must not contradict each other. Where neither names a role, the launchers of clusters count their
+`AF_ROLE` and its like say it, or MXNet's `DMLC_ROLE`; the two may be mixed and must not contradict
+each other. Where neither names a role, the launchers of clusters count their
 processes: torchrun, Open MPI, Slurm, looked for in this order, the inner one first, since torchrun
 and mpirun run inside a job of Slurm and not the other way round. Of what they count, the first
 `AF_NUM_SERVERS` ranks are servers, and the others are workers from 0 on.

@@ -10,21 +10,21 @@ import itertools
 import os
 import secrets
 import threading
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
 
 from actorflow import errors
-from actorflow.comm import Socket, decode, encode, machine, open_context
-from actorflow.comm import messages as say
+from actorflow.comm import Socket, decode, encode, machine, messages as say, open_context
 from actorflow.errors import CommunicationError, LaunchError, UnreachableError
 from actorflow.kvstore.members import Worker
 from actorflow.kvstore.server import OPTIONS, address_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from actorflow.comm import Frame, Peer
     from actorflow.comm.options import Context
     from actorflow.comm.wire import Array
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from actorflow.kvstore.environment import Place
 
 __all__ = ["Network", "Request"]
-
-_BEGIN: Final = "begin"
 
 
 @attrs.define(eq=False)
@@ -356,7 +354,9 @@ class Network:
         while any(isinstance(r.message, say.Push) for k in self._links for r in k.pending.values()):
             await self._acked.park()
 
-    async def barrier(self, done: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
+    async def barrier(
+        self, done: Callable[[int], None], failed: Callable[[BaseException], None]
+    ) -> None:
         """Go through a barrier: first all servers are told, then the coordinator."""
         self._barrier += 1
         number = self._barrier
@@ -364,7 +364,7 @@ class Network:
             await self._flushed()
             for link in self._links:
                 for error in link.broken.values():
-                    raise error  # noqa: TRY301 -- who waits gets it
+                    raise error
                 await self._call(link, say.Pause(next(self._seq), number))
             root, over, found = self._links[0], trio.Event(), []
 
@@ -378,11 +378,11 @@ class Network:
             self._submit([Request(0, message, encode(message), take, take)])
             await over.wait()
             if isinstance(found[0], BaseException):
-                raise found[0]  # noqa: TRY301
+                raise found[0]
         except errors.ActorflowError as error:
             failed(error)
         else:
-            done()
+            done(number)
 
 
 def _exception(message: say.Error) -> BaseException:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from actorflow import settings
-from actorflow.comm import Socket, SocketOptions, decode, encode, open_context
-from actorflow.comm import messages as say
+from actorflow.comm import Socket, SocketOptions, decode, encode, messages as say, open_context
 from actorflow.comm.wire import INLINE_NBYTES
 from actorflow.engine import Engine
 from actorflow.errors import (

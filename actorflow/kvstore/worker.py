@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import numpy as np
 
-from actorflow.comm import encode
-from actorflow.comm import messages as say
+from actorflow.comm import encode, messages as say
 from actorflow.comm.wire import INLINE_NBYTES
 from actorflow.engine import Completion, Resource, current_engine
 from actorflow.errors import EngineError, LaunchError, ParameterError, WouldBlockError
 from actorflow.kvstore import environment
 from actorflow.kvstore.arguments import gathered, require_alike, unknown
 from actorflow.kvstore.consistency import Consistency
-from actorflow.kvstore.history import Initialized, Pulled, Pushed
+from actorflow.kvstore.history import Entered, Initialized, Pulled, Pushed
 from actorflow.kvstore.local import send_sums
 from actorflow.kvstore.members import Worker
 from actorflow.kvstore.network import Network, Request
@@ -304,9 +303,7 @@ class DistributedStore(KVStore):
             requests.append(Request(server, message, frames, note, _ignore, over.one))
         self._network.send(requests, priority)
 
-    def _start_pull(
-        self, group: Sequence[_Given], priority: int, completion: Completion
-    ) -> None:
+    def _start_pull(self, group: Sequence[_Given], priority: int, completion: Completion) -> None:
         start = time.monotonic()
         pieces: list[_Piece] = [
             (slot, part, arrays) for slot, arrays in group for part in slot.parts
@@ -326,7 +323,7 @@ class DistributedStore(KVStore):
             requests.append(Request(server, message, encode(message), take, outcome.fail))
         self._network.send(requests, priority)
 
-    def _take(  # noqa: PLR0913, PLR0917 -- what was asked, and what came
+    def _take(
         self,
         pieces: Sequence[_Piece],
         seen: Sequence[int],
@@ -396,9 +393,7 @@ class DistributedStore(KVStore):
         requests = []
         for server in servers:
             message = say.SetOptimizer(self._network.next_seq(), description)
-            requests.append(
-                Request(server, message, encode(message), outcome.count, outcome.fail)
-            )
+            requests.append(Request(server, message, encode(message), outcome.count, outcome.fail))
         self._network.send(requests)
 
     def save_optimizer_states(  # noqa: D102 -- KVStore.save_optimizer_states
@@ -431,7 +426,15 @@ class DistributedStore(KVStore):
         network = self._network
 
         def start(completion: Completion) -> None:
-            network.run(network.barrier, completion.succeed, completion.fail)
+            began = time.monotonic()
+
+            def passed(number: int) -> None:
+                if self.history is not None:
+                    noted = Entered(worker=network.worker, number=number, start=began, end=_now())
+                    self.history.note(noted)
+                completion.succeed()
+
+            network.run(network.barrier, passed, completion.fail)
 
         done = current_engine().push_async(
             start,

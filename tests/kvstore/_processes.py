@@ -43,9 +43,16 @@ class Run:
         command = [sys.executable, "-m", "actorflow", "serve"]
         if role == "worker":
             command = [sys.executable, "-c", script or self.script]
-        environ = {**self.environ, "AF_ROLE": role, "AF_RANK": str(rank)}
-        process = subprocess.Popen(
-            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        most = {"server": "AF_NUM_SERVERS", "worker": "AF_NUM_WORKERS"}[role]
+        environ = {**self.environ, most: str(max(rank + 1, self.counts[role]))}
+        environ |= {"AF_ROLE": role, "AF_RANK": str(rank)}
+        process = subprocess.Popen(  # noqa: S603 -- our own words
+            command,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.processes[role, rank] = process
         return process

@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from tests.kvstore._processes import Run
 
 import actorflow as af
+from tests.kvstore._processes import Run
 
 STEPS = """
 kv.set_optimizer(af.optimizer.SGD(learning_rate=0.1, momentum=0.9, rescale_grad=0.5))
 shapes = {"a": (3, 4), 7: (5,), "big": (SIZE,)}
 rng = np.random.default_rng(3)
-kv.init({k: af.nd.array(rng.normal(size=s).astype("f") * (kv.rank == 0)) for k, s in shapes.items()})
+mine = np.float32(kv.rank == 0)  # the others' values do not count
+kv.init({k: af.nd.array(rng.normal(size=s).astype("f") * mine) for k, s in shapes.items()})
 outs = {k: af.nd.zeros(s) for k, s in shapes.items()}
 for step in range(4):
     mine = np.random.default_rng(100 * step + kv.rank)
