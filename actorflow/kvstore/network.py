@@ -366,7 +366,8 @@ class Network:
                 for error in link.broken.values():
                     raise error
                 await self._call(link, say.Pause(next(self._seq), number))
-            root, over, found = self._links[0], trio.Event(), []
+            root, over = self._links[0], trio.Event()
+            found: list[Any] = []
 
             def take(answer: Any, _: object = None) -> None:  # noqa: ANN401
                 root.pending.pop(message.seq, None)

@@ -13,7 +13,7 @@ import trio
 from actorflow import settings
 from actorflow.comm import Socket, SocketOptions, decode, encode, messages as say, open_context
 from actorflow.comm.wire import INLINE_NBYTES
-from actorflow.engine import Engine
+from actorflow.engine import NaiveEngine
 from actorflow.errors import (
     ActorflowError,
     CommunicationError,
@@ -75,7 +75,7 @@ def serve(place: Place | None = None) -> None:
     if found.role != "server":
         raise LaunchError(f"serve: this process is a {found.role}; needs AF_ROLE=server")
     # Each operation of an update is done when it was sent: the server has one thing at a time.
-    with Engine(engine_type="naive"):
+    with NaiveEngine():
         trio.run(_Server(found).run)
 
 

@@ -13,9 +13,8 @@ import os
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import attrs
 import numpy as np
 
 from actorflow.comm import encode, messages as say
@@ -29,7 +28,21 @@ from actorflow.kvstore.history import Entered, Initialized, Pulled, Pushed
 from actorflow.kvstore.local import send_sums
 from actorflow.kvstore.members import Worker
 from actorflow.kvstore.network import Network, Request
-from actorflow.kvstore.partition import Part, Partition, batches
+from actorflow.kvstore.partition import Partition
+from actorflow.kvstore.sending import (
+    Count,
+    Outcome,
+    Pair,
+    Piece,
+    Slot,
+    by_server,
+    groups,
+    ignore,
+    name_of,
+    now,
+    start_keeping,
+    whole,
+)
 from actorflow.kvstore.server import patience, timeout
 from actorflow.kvstore.store import KVStore
 from actorflow.ndarray import Block, NDArray
@@ -46,57 +59,6 @@ if TYPE_CHECKING:
     from actorflow.kvstore.store import Rule
 
 __all__ = ["DistributedStore"]
-
-_ALONE: Final = 256 << 10  # bytes: a key with more is sent by itself, as soon as it is there
-
-
-@attrs.define(eq=False)
-class _Slot:
-    """What this worker knows of a key.
-
-    Attributes:
-      like: its first value here, for the shape and the data type.
-      sent: what is done with the key happens in the order of this resource.
-      parts: where it lies.
-      pushed: how many pushes were sent; changed by operations on `sent`.
-      merged: where the sum of several devices goes.
-    """
-
-    key: Key
-    like: NDArray
-    sent: Resource
-    parts: list[Part]
-    pushed: int = 0
-    merged: NDArray | None = None
-
-
-_Given = tuple[_Slot, "list[NDArray]"]
-_Piece = tuple[_Slot, Part, Any]  # a part of a key, with its elements or with where they go
-
-
-@attrs.define(eq=False)
-class _Count:
-    """Calls `then` when something has happened `left` times: of the engine's threads, or ours."""
-
-    left: int
-    then: Callable[[], None] | None = None
-    lock: threading.Lock = attrs.Factory(threading.Lock)
-
-    def one(self) -> None:
-        """It has happened once."""
-        self._take(1)
-
-    def when(self, then: Callable[[], None]) -> None:
-        """Say what to call; one of the times is this."""
-        self.then = then
-        self._take(1)
-
-    def _take(self, number: int) -> None:
-        with self.lock:
-            self.left -= number
-            last = self.left == 0
-        if last and self.then is not None:
-            self.then()
 
 
 class DistributedStore(KVStore):
@@ -123,7 +85,7 @@ class DistributedStore(KVStore):
         if place.role != "worker":
             raise LaunchError(f"kvstore.create: this process is a {place.role}, and no worker")
         self._type = name
-        self._slots: dict[Key, _Slot] = {}
+        self._slots: dict[Key, Slot] = {}
         self._lock = threading.Lock()
         self._rule = Resource("the optimizer of the servers")
         self._rules = 0
@@ -158,13 +120,13 @@ class DistributedStore(KVStore):
                 if len(arrays) > 1:
                     message = f"KVStore.init: key {each!r} is given {len(arrays)} values"
                     raise ParameterError(message)
-            found: list[_Given] = []
+            found: list[Pair] = []
             for each, (first,) in given.items():
                 name = f"key {each!r} of a {self._type} KVStore"
                 parts = self._partition.parts(each, first.size)
-                slot = self._slots[each] = _Slot(each, first, Resource(name), parts)
+                slot = self._slots[each] = Slot(each, first, Resource(name), parts)
                 found.append((slot, [first]))
-            for group in _groups(found):
+            for group in groups(found):
                 current_engine().push_async(
                     partial(self._start_init, group),
                     reads=[arrays[0]._resource for _, arrays in group],
@@ -188,10 +150,10 @@ class DistributedStore(KVStore):
                     sums.append((slot.merged, list(arrays)))
                     arrays[:] = [slot.merged]
             send_sums("kvstore_push", sums, priority)
-            for group in _groups(found):
+            for group in groups(found):
                 reads = [arrays[0]._resource for _, arrays in group]
                 sent = [slot.sent for slot, _ in group]
-                over = _Count(1)
+                over = Count(1)
                 engine.push(
                     partial(self._push, group, priority, over),
                     reads=[*reads, self._rule],
@@ -202,7 +164,7 @@ class DistributedStore(KVStore):
                 )
                 if any(slot.like.nbytes > INLINE_NBYTES for slot, _ in group):
                     engine.push_async(
-                        partial(_start_keeping, over),
+                        partial(start_keeping, over),
                         reads=[*reads, *sent],
                         priority=priority,
                         name="kvstore_sending",
@@ -217,7 +179,7 @@ class DistributedStore(KVStore):
                 if not each.writable:
                     message = f"KVStore.pull: out of key {slot.key!r} is not writable"
                     raise ValueError(message)
-        for group in _groups(found):
+        for group in groups(found):
             current_engine().push_async(
                 partial(self._start_pull, group, priority),
                 reads=[slot.sent for slot, _ in group],
@@ -226,7 +188,7 @@ class DistributedStore(KVStore):
                 name="kvstore_pull",
             )
 
-    def _find(self, who: str, what: str, key: Keys, value: Given, priority: int) -> list[_Given]:
+    def _find(self, who: str, what: str, key: Keys, value: Given, priority: int) -> list[Pair]:
         """What this worker knows of the keys that it is given, with the arrays, checked."""
         who = f"KVStore.{who}"
         if not isinstance(priority, int):
@@ -243,7 +205,7 @@ class DistributedStore(KVStore):
 
     # -- As operations, in the engine's threads ---------------------------------------------------
 
-    def _start_init(self, group: Sequence[_Given], completion: Completion) -> None:
+    def _start_init(self, group: Sequence[Pair], completion: Completion) -> None:
         start = time.monotonic()
         pieces = [
             (slot, part, arrays[0]._view().reshape(-1)[part.start : part.stop])
@@ -255,13 +217,15 @@ class DistributedStore(KVStore):
         def done() -> None:
             if self.history is not None and first:
                 for slot, part, array in pieces:
-                    value = _whole(array)
-                    noted = Initialized(key=_name(slot, part), value=value, start=start, end=_now())
+                    value = whole(array)
+                    noted = Initialized(
+                        key=name_of(slot, part), value=value, start=start, end=now()
+                    )
                     self.history.note(noted)
             completion.succeed()
 
-        sendings = _by_server(pieces, split=True)
-        outcome = _Outcome(len(sendings), done, completion.fail)
+        sendings = by_server(pieces, split=True)
+        outcome = Outcome(len(sendings), done, completion.fail)
         requests = []
         for server, some in sendings:
             slices = [say.Slice(p.start, p.stop, slot.like.size) for slot, p, _ in some]
@@ -275,16 +239,16 @@ class DistributedStore(KVStore):
             )
         self._network.send(requests)
 
-    def _push(self, group: Sequence[_Given], priority: int, over: _Count) -> None:
+    def _push(self, group: Sequence[Pair], priority: int, over: Count) -> None:
         """Hand arrays over. `over` counts to the end of the last of them, and of the keeping."""
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         start = time.monotonic()
         for slot, (array,) in group:
             slot.pushed += 1
             flat = array._view().reshape(-1)
             pieces += [(slot, part, flat[part.start : part.stop]) for part in slot.parts]
         requests = []
-        sendings = _by_server(pieces, split=True)
+        sendings = by_server(pieces, split=True)
         over.left += len(sendings)
         for server, some in sendings:
             message = say.Push(
@@ -294,22 +258,22 @@ class DistributedStore(KVStore):
                 priority,
             )
             frames = encode(message, [array for _, _, array in some])
-            note: Callable[..., None] = _ignore
+            note: Callable[..., None] = ignore
             if self.history is not None:
                 noted = [
-                    (_name(slot, part), slot.pushed, _whole(array)) for slot, part, array in some
+                    (name_of(slot, part), slot.pushed, whole(array)) for slot, part, array in some
                 ]
                 note = partial(self._note_push, noted, start)
-            requests.append(Request(server, message, frames, note, _ignore, over.one))
+            requests.append(Request(server, message, frames, note, ignore, over.one))
         self._network.send(requests, priority)
 
-    def _start_pull(self, group: Sequence[_Given], priority: int, completion: Completion) -> None:
+    def _start_pull(self, group: Sequence[Pair], priority: int, completion: Completion) -> None:
         start = time.monotonic()
-        pieces: list[_Piece] = [
+        pieces: list[Piece] = [
             (slot, part, arrays) for slot, arrays in group for part in slot.parts
         ]
-        sendings = _by_server(pieces, split=False)
-        outcome = _Outcome(len(sendings), completion.succeed, completion.fail)
+        sendings = by_server(pieces, split=False)
+        outcome = Outcome(len(sendings), completion.succeed, completion.fail)
         requests = []
         for server, some in sendings:
             seen = [slot.pushed for slot, _, _ in some]
@@ -325,10 +289,10 @@ class DistributedStore(KVStore):
 
     def _take(
         self,
-        pieces: Sequence[_Piece],
+        pieces: Sequence[Piece],
         seen: Sequence[int],
         start: float,
-        outcome: _Outcome,
+        outcome: Outcome,
         message: say.Value,
         arrays: Sequence[Array],
     ) -> None:
@@ -342,13 +306,13 @@ class DistributedStore(KVStore):
                 self.history.note(
                     Pulled(
                         worker=self._network.worker,
-                        key=_name(slot, part),
+                        key=name_of(slot, part),
                         seen=seen[number],
                         version=version,
                         round=message.rounds[number],
                         start=start,
-                        end=_now(),
-                        value=_whole(array),
+                        end=now(),
+                        value=whole(array),
                     )
                 )
         outcome.one()
@@ -360,7 +324,7 @@ class DistributedStore(KVStore):
             worker = self._network.worker
             for key, seq, value in noted:
                 self.history.note(
-                    Pushed(worker=worker, key=key, seq=seq, start=start, end=_now(), value=value)
+                    Pushed(worker=worker, key=key, seq=seq, start=start, end=now(), value=value)
                 )
 
     # -- Rules ------------------------------------------------------------------------------------
@@ -389,7 +353,7 @@ class DistributedStore(KVStore):
 
     def _start_rule(self, description: dict[str, Any], completion: Completion) -> None:
         servers = range(self._network.servers)
-        outcome = _Outcome(len(servers), completion.succeed, completion.fail)
+        outcome = Outcome(len(servers), completion.succeed, completion.fail)
         requests = []
         for server in servers:
             message = say.SetOptimizer(self._network.next_seq(), description)
@@ -430,7 +394,7 @@ class DistributedStore(KVStore):
 
             def passed(number: int) -> None:
                 if self.history is not None:
-                    noted = Entered(worker=network.worker, number=number, start=began, end=_now())
+                    noted = Entered(worker=network.worker, number=number, start=began, end=now())
                     self.history.note(noted)
                 completion.succeed()
 
@@ -463,85 +427,3 @@ class DistributedStore(KVStore):
     def _require_open(self, who: str) -> None:
         if self._closed:
             raise EngineError(f"{who}: this store is closed")
-
-
-@attrs.define(eq=False)
-class _Outcome:
-    """Ends an operation when all its requests have; the first failure is its failure."""
-
-    left: int
-    succeed: Callable[[], None]
-    failed: Callable[[BaseException], None]
-    error: BaseException | None = None
-    lock: threading.Lock = attrs.Factory(threading.Lock)
-
-    def one(self) -> None:
-        """One has ended."""
-        with self.lock:
-            self.left -= 1
-            last = self.left == 0
-        if last:
-            if self.error is not None:
-                self.failed(self.error)
-            else:
-                self.succeed()
-
-    def count(self, *_: object) -> None:
-        """One is answered."""
-        self.one()
-
-    def ignore(self, *_: object) -> None:
-        """One is answered, but not over."""
-
-    def note(self, error: BaseException) -> None:
-        """One has failed, but is not over."""
-        self.error = self.error or error
-
-    def fail(self, error: BaseException) -> None:
-        """One has failed."""
-        self.note(error)
-        self.one()
-
-
-def _start_keeping(over: _Count, completion: Completion) -> None:
-    over.when(completion.succeed)
-
-
-def _ignore(*_: object) -> None:
-    """A push that fails is known to the pulls and barriers of its key."""
-
-
-def _now() -> float:
-    return time.monotonic()
-
-
-def _whole(array: Array) -> int | None:
-    """The number in an array of one, for the checker."""
-    return int(array[0]) if array.size == 1 and float(array[0]).is_integer() else None
-
-
-def _name(slot: _Slot, part: Part) -> str:
-    """What a history calls a part of a key: each is a key of its own there."""
-    whole = part.size == slot.like.size
-    return str(slot.key) if whole else f"{slot.key}[{part.start}:{part.stop}]"
-
-
-def _groups(found: Sequence[_Given]) -> list[list[_Given]]:
-    """The keys of a call, parted into those that are sent together: small ones."""
-    alone = [[each] for each in found if each[0].like.nbytes >= _ALONE]
-    together = [each for each in found if each[0].like.nbytes < _ALONE]
-    return [*([together] if together else []), *alone]
-
-
-def _by_server(pieces: Sequence[_Piece], *, split: bool) -> list[tuple[int, list[_Piece]]]:
-    """Pieces by the server that they go to, in messages; `split`: of a bounded size."""
-    servers: dict[int, list[_Piece]] = {}
-    for piece in pieces:
-        servers.setdefault(piece[1].server, []).append(piece)
-    if not split:
-        return list(servers.items())
-    found = []
-    for server, some in servers.items():
-        sizes = [(n, p[1].size * p[0].like.dtype.itemsize) for n, p in enumerate(some)]
-        found += [(server, [some[int(n)] for n in batch]) for batch in batches(sizes)]
-    return found
