@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         mod as mod,
         model as model,
         monitor as monitor,
+        networks as networks,
         optimizer as optimizer,
         recordio as recordio,
     )
@@ -71,6 +72,7 @@ __all__ = [
     "model",
     "monitor",
     "nd",
+    "networks",
     "operator",
     "optimizer",
     "random",
@@ -93,6 +95,7 @@ _LATER = frozenset(
         "mod",
         "model",
         "monitor",
+        "networks",
         "optimizer",
         "recordio",
     }

@@ -9,9 +9,11 @@ from actorflow.training.callback import (
     log_train_metric,
     module_checkpoint,
 )
+from actorflow.training.tensorboard import LogMetricsCallback
 
 __all__ = [
     "BatchEndParam",
+    "LogMetricsCallback",
     "LogValidationMetricsCallback",
     "ProgressBar",
     "Speedometer",

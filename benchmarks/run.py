@@ -15,6 +15,7 @@ NAMES = (
     "recordio",
     "kvstore_local",
     "images",
+    "training",
     "csv_files",
 )
 

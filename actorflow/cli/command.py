@@ -6,8 +6,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from actorflow.cli import im2rec, keygen, serve
+from actorflow.cli import im2rec, keygen, serve, train
 from actorflow.errors import ActorflowError
+from actorflow.ops import meant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     keygen.add_parser(commands)
     serve.add_parser(commands)
     parsed = parser.parse_args(argv)
+    train.add_parser(commands)
+    parsed, unknown = parser.parse_known_args(argv)
+    if unknown:
+        command: argparse.ArgumentParser = commands.choices[parsed.command]
+        command.error(_unknown(command, unknown))
     try:
         status: int = parsed.run(parsed)
     except KeyboardInterrupt:
@@ -40,6 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except (ActorflowError, OSError, ValueError) as error:
         # What is wrong with the user's files and words; a bug of ours shows its traceback.
+        if getattr(parsed, "debug", False):
+            raise
         print(f"actorflow {parsed.command}: {error}", file=sys.stderr)
         return _FAILED
     return status
+
+
+def _unknown(command: argparse.ArgumentParser, words: Sequence[str]) -> str:
+    """What to say of words that a command does not know; the first decides the hint."""
+    message = f"unrecognized arguments: {' '.join(words)}"
+    option = words[0].partition("=")[0]
+    if not option.startswith("--"):
+        return message
+    hint = meant(option, sorted(command._option_string_actions))
+    return f"{message}; {hint}" if hint.startswith("did") else message

@@ -41,6 +41,7 @@ NAMESPACES: Mapping[str, str] = {
     "lr_scheduler": "optimizer",
     "viz": "symbol",
     "monitor": "training",
+    "networks": "training",
     "rtc": "ndarray",
     "__main__": "cli",
 }
@@ -59,10 +60,13 @@ SOMEWHERE: Mapping[str, frozenset[str]] = {
     "cv2": frozenset({"recordio"}),
     "fsspec": frozenset({"recordio"}),
     "graphviz": frozenset({"symbol"}),
+    "matplotlib": frozenset({"cli"}),
+    "mlxtend": frozenset({"cli"}),
     "msgspec": frozenset({"comm"}),
     "pycuda": frozenset({"device"}),
     "rich": frozenset({"cli", "training"}),
     "sniffio": frozenset({"engine"}),
+    "tensorboardX": frozenset({"training"}),
     "threadpoolctl": frozenset({"engine", "device", "ndarray"}),
     "zmq": frozenset({"comm"}),
 }
