@@ -33,7 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     im2rec.add_parser(commands)
     keygen.add_parser(commands)
     serve.add_parser(commands)
-    parsed = parser.parse_args(argv)
     train.add_parser(commands)
     parsed, unknown = parser.parse_known_args(argv)
     if unknown:
