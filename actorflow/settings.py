@@ -11,6 +11,8 @@
 | AF_MAX_NBYTES           | a number of bytes  | bytes in flight before a push waits |
 | AF_BACKWARD_DO_MIRROR   | 0, 1               | whether gradients compute cheap values again |
 | AF_BACKWARD_MIRROR_STEP | a number           | of those every one of this number is kept |
+| AF_KVSTORE_TIMEOUT      | seconds            | silence after which a process of a run is dead |
+| AF_KVSTORE_PATIENCE     | seconds            | how long a process waits for the others |
 | AF_SEGMENT_US           | microseconds, or 0 | work that is worth a message in executors |
 """
 

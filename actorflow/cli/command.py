@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from actorflow.cli import im2rec, keygen, launch, train
+from actorflow.cli import im2rec, keygen, launch, serve, train
 from actorflow.errors import ActorflowError
 from actorflow.ops import meant
 
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     im2rec.add_parser(commands)
     keygen.add_parser(commands)
     launch.add_parser(commands)
+    serve.add_parser(commands)
     train.add_parser(commands)
     parsed, unknown = parser.parse_known_args(argv)
     if unknown:

@@ -14,21 +14,27 @@ import msgspec
 __all__ = [
     "PROTOCOL",
     "Ack",
+    "Align",
     "Barrier",
     "BarrierDone",
+    "Based",
+    "Begin",
     "Compression",
     "Consistency",
     "Error",
     "Heartbeat",
     "Hello",
     "Init",
+    "Join",
     "Key",
     "Leave",
     "Message",
+    "Pause",
     "Plain",
     "Pull",
     "Push",
     "Refused",
+    "Resume",
     "SetOptimizer",
     "Shared",
     "Slice",
@@ -117,7 +123,9 @@ class Hello(_Part, frozen=True, tag=1):
     """The first message of a worker or server: who it is, and what it takes for granted.
 
     `capabilities` are words for what it can do beyond this protocol, `machine` says which processes
-    share its memory, `optimizer` is the hash of the optimizer's description.
+    share its memory, `optimizer` is the hash of the optimizer's description. `token` is what its
+    process calls itself, and no other does. `incarnation` is 0 for who wants to be given a place;
+    else it and the rank are what a Welcome gave.
     """
 
     seq: Count
@@ -129,10 +137,16 @@ class Hello(_Part, frozen=True, tag=1):
     machine: Name = ""
     address: Name = ""
     capabilities: list[Name] = []
+    token: Name = ""
+    incarnation: Count = 0
 
 
 class Welcome(_Part, frozen=True, tag=2):
-    """The answer to a Hello: its rank, how many workers there are, and where the servers are."""
+    """The answer to a Hello: its rank, how many workers there are, and where the servers are.
+
+    `incarnation` is how often somebody had that rank, with it; `barrier` the last barrier that it
+    need not enter.
+    """
 
     seq: Count
     rank: Count
@@ -140,6 +154,8 @@ class Welcome(_Part, frozen=True, tag=2):
     servers: list[Name] = []
     machine: Name = ""
     capabilities: list[Name] = []
+    incarnation: Count = 1
+    barrier: Count = 0
 
 
 class Refused(_Part, frozen=True, tag=3):
@@ -152,7 +168,8 @@ class Refused(_Part, frozen=True, tag=3):
 class Init(_Part, frozen=True, tag=4):
     """First values: one array for each key. Of a key that has a value already it changes nothing.
 
-    `consistency` is the model of these keys; None is the store's.
+    `consistency` is the model of these keys; None is the store's. Without arrays it asks to be told
+    when the keys are there.
     """
 
     seq: Count
@@ -202,7 +219,8 @@ class Pull(_Part, frozen=True, tag=7):
 class Value(_Part, frozen=True, tag=8):
     """The answer to a Pull: one array for each key, and how old it is.
 
-    `staleness` is how many rounds the slowest worker is behind the one who asked.
+    `staleness` is how many rounds the slowest worker is behind the one who asked, `rounds` how many
+    were complete.
     """
 
     seq: Count
@@ -211,6 +229,7 @@ class Value(_Part, frozen=True, tag=8):
     staleness: list[Count]
     slices: list[Slice | None] = []
     shared: list[Shared | None] = []
+    rounds: list[Count] = []
 
 
 class Heartbeat(_Part, frozen=True, tag=9):
@@ -245,10 +264,14 @@ class SetOptimizer(_Part, frozen=True, tag=12):
 
 
 class Leave(_Part, frozen=True, tag=13):
-    """The sender takes part no more, and nobody is to wait for it."""
+    """A worker takes part no more, and nobody is to wait for it: the sender, if there is no rank.
+
+    From the coordinator to a server without a rank: everybody has gone.
+    """
 
     seq: Count
     rank: Count | None = None
+    incarnation: Count = 1
 
 
 class Status(_Part, frozen=True, tag=14):
@@ -276,6 +299,52 @@ class Error(_Part, frozen=True, tag=16):
     key: Key | None = None
 
 
+class Begin(_Part, frozen=True, tag=17):
+    """From the coordinator to a server: the run has so many workers, and this consistency model."""
+
+    seq: Count
+    workers: Count
+    consistency: Consistency
+
+
+class Join(_Part, frozen=True, tag=18):
+    """From the coordinator to a server: a worker takes part. The answer is a Based."""
+
+    seq: Count
+    rank: Count
+    incarnation: Count
+
+
+class Based(_Part, frozen=True, tag=19):
+    """With which round a worker begins on this server."""
+
+    seq: Count
+    base: Count
+
+
+class Align(_Part, frozen=True, tag=20):
+    """From the coordinator to a server: a worker begins with this round on all servers."""
+
+    seq: Count
+    rank: Count
+    incarnation: Count
+    base: Count
+
+
+class Pause(_Part, frozen=True, tag=21):
+    """The sender is about to enter the barrier of this number, and has no pushes on their way."""
+
+    seq: Count
+    number: Count
+
+
+class Resume(_Part, frozen=True, tag=22):
+    """From the coordinator to a server: the barrier of this number is over."""
+
+    seq: Count
+    number: Count
+
+
 Message: TypeAlias = (
     Hello
     | Welcome
@@ -293,4 +362,10 @@ Message: TypeAlias = (
     | Status
     | StatusReply
     | Error
+    | Begin
+    | Join
+    | Based
+    | Align
+    | Pause
+    | Resume
 )

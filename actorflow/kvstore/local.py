@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actorflow.kvstore.arguments import Given, Key, Keys
     from actorflow.kvstore.store import Rule
 
-__all__ = ["DeviceStore", "LocalStore"]
+__all__ = ["DeviceStore", "LocalStore", "send_sums"]
 
 # Bytes that a key's part of a message touches: one with more is a message of its own, which may run
 # beside others, and takes longer than to send one. Smaller ones are gathered up to the second.
@@ -144,7 +144,7 @@ class LocalStore(KVStore):
             self._place(pushed)
             if self._updater is None:
                 steps = [(slot.value, arrays) for slot, arrays in pushed]
-                _send("kvstore_push", steps, priority)
+                send_sums("kvstore_push", steps, priority)
                 return
             received: list[tuple[_Slot, NDArray]] = []
             sums: list[Step] = []
@@ -154,7 +154,7 @@ class LocalStore(KVStore):
                     recv = slot.room()
                     sums.append((recv, arrays))
                 received.append((slot, recv))
-            _send("kvstore_push", sums, priority)
+            send_sums("kvstore_push", sums, priority)
             with prioritised(priority):
                 self._update(self._updater, received)
 
@@ -168,7 +168,7 @@ class LocalStore(KVStore):
                     message = f"KVStore.pull: out of key {slot.key!r} is not writable"
                     raise ValueError(message)
         steps = [(each, (slot.value,)) for slot, arrays in found for each in arrays]
-        _send("kvstore_pull", steps, priority)
+        send_sums("kvstore_pull", steps, priority)
 
     def _find(
         self, who: str, what: str, key: Keys, value: Given, priority: int
@@ -355,7 +355,7 @@ def _groups(
     yield from groups.values()
 
 
-def _send(name: str, steps: Sequence[Step], priority: int) -> None:
+def send_sums(name: str, steps: Sequence[Step], priority: int) -> None:
     """Send sums, or copies, in few messages."""
     together: list[Step] = []
     size = 0

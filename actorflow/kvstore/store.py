@@ -203,12 +203,10 @@ def _make_device(name: str) -> KVStore:
     return DeviceStore(name)
 
 
-def _refuse_distributed(name: str) -> KVStore:
-    message = (
-        f"kvstore.create: {name!r} is of several processes, which this version has no store for; "
-        "within one process there are 'local' and 'device'"
-    )
-    raise ParameterError(message)
+def _make_distributed(name: str) -> KVStore:
+    from actorflow.kvstore.worker import DistributedStore  # noqa: PLC0415 -- needs an extra
+
+    return DistributedStore(name)
 
 
 _MAKERS: Final[dict[str, Callable[[str], KVStore]]] = {
@@ -218,13 +216,13 @@ _MAKERS: Final[dict[str, Callable[[str], KVStore]]] = {
     "device": _make_device,
     "local_update_device": _make_device,
     "local_allreduce_device": _make_device,
-    "dist": _refuse_distributed,
-    "dist_sync": _refuse_distributed,
-    "dist_async": _refuse_distributed,
-    "dist_ssp:": _refuse_distributed,
-    "dist_sync_device": _refuse_distributed,
-    "dist_async_device": _refuse_distributed,
-    "distributed_async": _refuse_distributed,
+    "dist": _make_distributed,
+    "dist_sync": _make_distributed,
+    "dist_async": _make_distributed,
+    "dist_ssp:": _make_distributed,
+    "dist_sync_device": _make_distributed,
+    "dist_async_device": _make_distributed,
+    "distributed_async": _make_distributed,
 }
 """What makes a store, by its name up to a colon, with it; it gets the whole name."""
 
@@ -236,11 +234,17 @@ def create(name: str = "local") -> KVStore:
       name: `"local"`, or by its older names `"local_update_cpu"` and `"local_allreduce_cpu"`: a
         key stays where its first value was, and arrays of all devices are added up there.
         `"device"`, or `"local_update_device"` and `"local_allreduce_device"`: keys are spread over
-        the devices that push, so that each adds up, and updates, its part. Capitals do not count.
+        the devices that push, so that each adds up, and updates, its part. `"dist_sync"` (or
+        `"dist_sync_device"`), `"dist_async"` (or `"dist"`, `"dist_async_device"`,
+        `"distributed_async"`) and `"dist_ssp:N"`: of several processes, started by `actorflow
+        launch`; this one becomes a worker. Capitals do not count.
 
     Raises:
       ParameterError: there is no such store.
       TypeError: it is no string.
+      LaunchError: of a distributed store: this process is no worker of a run, or is refused.
+      UnreachableError: of a distributed store: a server, or a worker, did not come in time.
+      MissingExtraError: of a distributed store: pyzmq or msgspec is not installed.
     """
     if not isinstance(name, str):
         raise TypeError(f"kvstore.create: the name is a string, got {described(name)}")
