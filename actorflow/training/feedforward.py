@@ -479,8 +479,8 @@ class FeedForward:
 
         Args:
           symbol, ctx, num_epoch, epoch_size, optimizer, initializer, kwargs: as for `FeedForward`.
-          X, y, eval_data, eval_metric, epoch_end_callback, batch_end_callback, kvstore, logger,
-            work_load_list, eval_batch_end_callback: as for `fit`.
+          X, y, eval_data, eval_metric, kvstore, logger, work_load_list: as for `fit`.
+          epoch_end_callback, batch_end_callback, eval_batch_end_callback: as for `fit`.
         """
         model = FeedForward(symbol, ctx, num_epoch, epoch_size, optimizer, initializer, **kwargs)
         model.fit(
