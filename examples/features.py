@@ -19,7 +19,7 @@ from actorflow import nd, sym
 
 try:
     from digits_data import Digits, load_digits
-    from lenet import BATCH, Trainer, lenet
+    from lenet import BATCH, lenet
 except ImportError as error:
     sys.exit(
         f"examples/features.py needs {error.name}, which is not installed. "
@@ -31,7 +31,42 @@ FIRST_UNSEEN = 5
 DRAWS = 20  # of labelled images; their mean is what the table says
 LABELLED = (1, 3, 10)  # images of each digit
 
+RATE, MOMENTUM = 0.05, 0.9
+
 Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+
+
+class Trainer:
+    """A network, its weights, and the speeds with which momentum moves them."""
+
+    def __init__(self, network: sym.Symbol, shape: tuple[int, ...]) -> None:
+        inputs = ("data", "softmax_label")
+        weights = [name for name in network.list_arguments() if name not in inputs]
+        self.executor = network.simple_bind(
+            grad_req=dict.fromkeys(weights, "write"), data=(BATCH, *shape)
+        )
+        self.weights = [self.executor.arg_dict[name] for name in weights]
+        self.gradients = [self.executor.grad_dict[name] for name in weights]
+        self.speeds = [nd.zeros(weight.shape) for weight in self.weights]
+        for weight in self.weights:
+            fan = np.prod(weight.shape[1:]) if len(weight.shape) > 1 else 1e6  # biases begin at 0
+            af.random.normal(0, fan**-0.5, out=weight)
+
+    def step(self, images: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:
+        """Learn from one batch; give the chances of all classes as they were before."""
+        (chances,) = self.executor.forward(is_train=True, data=images, softmax_label=labels)
+        seen = chances.copy()  # the next step computes into the same array
+        self.executor.backward()
+        arrays = zip(self.weights, self.gradients, self.speeds, strict=True)
+        nd.multi_sgd_mom_update(
+            *(array for each in arrays for array in each),
+            lrs=[RATE] * len(self.weights),
+            wds=[0] * len(self.weights),
+            momentum=MOMENTUM,
+            rescale_grad=1 / BATCH,
+            out=self.weights,
+        )
+        return seen
 
 
 def train(images: Array, labels: Array, epochs: int) -> Trainer:

@@ -443,6 +443,8 @@ class Socket:
             if outbox is None:
                 outbox = Outbox(self.options.send_messages, self.options.send_nbytes)
                 self._outboxes[to] = outbox
+                if self._router:
+                    self._wake()  # it may sleep without a limit: see `_sleep_until_event`
             outbox.put(message, priority)
         self._look_again()
 

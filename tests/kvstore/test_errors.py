@@ -5,7 +5,7 @@ import pytest
 
 import actorflow as af
 from actorflow import nd
-from actorflow.errors import DTypeError, ParameterError, ShapeError
+from actorflow.errors import DTypeError, LaunchError, ParameterError, ShapeError
 from tests.engine._helpers import Boom, boom, close, run_all, stepping
 
 
@@ -160,13 +160,17 @@ def read_only():
     [
         ("locale", "there is no store called 'locale'; did you mean local"),
         ("local:3", "there is no store called 'local:3'"),
-        ("dist_sync", "'dist_sync' is of several processes, which this version has no store for"),
-        ("dist_ssp:4", "'dist_ssp:4' is of several processes"),
-        ("distributed_async", "'distributed_async' is of several processes"),
     ],
 )
 def test_names_that_make_no_store(name, message):
     with pytest.raises(ParameterError, match=message):
+        af.kv.create(name)
+
+
+@pytest.mark.parametrize("name", ["dist_sync", "dist_ssp:4", "distributed_async"])
+def test_a_store_of_several_processes_outside_a_run(name, monkeypatch):
+    monkeypatch.delenv("AF_ROLE", raising=False)
+    with pytest.raises(LaunchError, match="not part of a run: no AF_ROLE"):
         af.kv.create(name)
 
 
