@@ -203,9 +203,11 @@ class Network:
             await self._call(link, self._hello(), self._patience)
 
     async def _connect(self, context: Context, number: int, address: str) -> _Link:
-        socket = Socket(context, "dealer", options=OPTIONS, on_message=None)
+        def heard(peer: Peer, frames: list[Frame]) -> bool:
+            return self._on_message(link, peer, frames)
+
+        socket = Socket(context, "dealer", options=OPTIONS, on_message=heard)
         link = _Link(number, address, socket)
-        socket._on_message = partial(self._on_message, link)
         socket.connect(address)
         await self._nursery.start(socket.run)
         self._links.append(link)
